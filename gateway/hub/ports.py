@@ -1,0 +1,67 @@
+"""Protocols by which upstream, edge and operations meet; the daemon hands each its partner."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from gateway.hub.message import Message
+
+CONNECTED = "connected"
+CONNECTING = "connecting"
+WAITING = "waiting"
+REFUSED = "refused"
+BLIND = "blind"
+
+
+class UpstreamState(msgspec.Struct, frozen=True):
+    """One broker link as viewers see it.
+
+    `state` is connected, connecting, waiting (for the next try), refused (credentials or permissions), or blind
+    (connected, but nothing comes back); `since` is Unix time; `retry_in` is in seconds, None when not waiting.
+    `url` and `reason` are for those with the right `gateway` only.
+    """
+
+    name: str
+    state: str
+    since: float
+    retry_in: float | None = None
+    url: str | None = None
+    reason: str | None = None
+
+
+class Publisher(Protocol):
+    """Where a link puts what it receives."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the hub is behind: leave the rest in the socket, so that TCP pushes back on the broker."""
+
+    def publish(self, messages: list[Message], durable: Callable[[], None] | None = None) -> None:
+        """Take in messages of one link, in order; `durable` is called once all may be acknowledged to the broker."""
+
+
+class UpstreamListener(Protocol):
+    """Who wants to know how the links are."""
+
+    def upstream_changed(self, state: UpstreamState) -> None:
+        """A link changed its state."""
+
+    def upstream_gap(self, name: str) -> None:
+        """A link lost messages that nobody can count (session not present after a reconnect)."""
+
+
+class UpstreamSender(Protocol):
+    """Where a client's publish goes."""
+
+    def publish(
+        self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Callable[[str | None], None]
+    ) -> None:
+        """Publish to the broker; `done(None)` once the broker has it, `done(reason)` where it will never have it."""
+
+
+class UpstreamStatus(Protocol):
+    """How the links are now."""
+
+    def states(self) -> Sequence[UpstreamState]:
+        """The state of every link, in the order of the configuration."""
