@@ -1,0 +1,62 @@
+"""What every simulated device is: a name, a period, and the messages of its birth, its samples and its death."""
+
+import json
+import random
+from typing import Any, ClassVar, NamedTuple
+
+
+class Publication(NamedTuple):
+    """One message to publish: bytes as its family sends them, with the flags its family uses."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    qos: int = 0
+
+
+class Device:
+    """One simulated device.
+
+    Messages are functions of the simulated time and of the device's own random numbers, so a fleet says the same
+    whatever the size of the steps it is asked in.
+    """
+
+    family: ClassVar[str]
+    #: seconds between two samples
+    period: ClassVar[float] = 5.0
+
+    def __init__(self, number: int, rng: random.Random) -> None:
+        self.number = number
+        self.rng = rng
+
+    @classmethod
+    def common(cls, devices: "list[Device]") -> list[Publication]:
+        """Messages that one bridge or gateway sends for all of the family's `devices` at birth."""
+        return []
+
+    def births(self, now: float) -> list[Publication]:
+        """Discovery and availability, sent when the device appears."""
+        return []
+
+    def sample(self, now: float) -> list[Publication]:
+        """One period's measurements."""
+        raise NotImplementedError
+
+    def deaths(self, now: float) -> list[Publication]:
+        """The last will, as its broker would send it."""
+        return []
+
+    def mac(self, separator: str = "") -> str:
+        """A MAC address from the locally administered range, the same for every run with one seed."""
+        octets = [0x02, 0x5E, 0x4D, 0x00, self.rng.randrange(256), self.number & 0xFF]
+        return separator.join(f"{octet:02X}" for octet in octets)
+
+
+def document(topic: str, body: Any, retain: bool = False, qos: int = 0) -> Publication:
+    """A message whose payload is compact JSON."""
+    return Publication(topic, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), retain, qos)
+
+
+def text(topic: str, body: str | float, retain: bool = False, qos: int = 0) -> Publication:
+    """A message whose payload is plain text."""
+    return Publication(topic, str(body).encode(), retain, qos)
