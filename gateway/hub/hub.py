@@ -1,0 +1,222 @@
+"""The hub: from the log to the audiences' batches, and one write per client and turn.
+
+Knows no socket and no dialect by name. What is sacred here: per message one look-up and one encode per variant in use,
+per delivery one `send`; everything else is per turn or per change of a subscription.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from gateway.hub.audience import Audience, AudienceKey, View, Viewer
+from gateway.hub.message import Message
+from gateway.topics import Trie, matches
+
+SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
+BEHIND = 256 * 1024  # bytes per audience under way, above which ingest waits
+TOPIC_OVERHEAD = 600  # bytes of a topic's entry, its text, its last Message and its dict slot (measured, CPython 3.11)
+
+Encode = Callable[[Message], bytes]
+
+
+class _Topic:
+    __slots__ = ("last", "routes", "size")
+
+    def __init__(self) -> None:
+        self.last: Message | None = None
+        self.size = 0
+        self.routes: list[tuple[Encode, list[Audience]]] | None = None
+
+
+class Hub:
+    """Last values, audiences, and the flush.
+
+    `schedule` runs a function in the loop's next turn, `clock` is monotonic seconds. `last_values` bounds the topics
+    known (least recently written go first), `last_values_memory` their bytes. `kept` tells topics whose messages are
+    never merged.
+    """
+
+    def __init__(
+        self,
+        *,
+        schedule: Callable[[Callable[[], None]], object],
+        clock: Callable[[], float],
+        last_values: int = 20_000,
+        last_values_memory: int = 48 * 1024 * 1024,
+        kept: Callable[[str], bool] | None = None,
+    ) -> None:
+        self.last_values = last_values
+        self.last_values_memory = last_values_memory
+        self.received = 0
+        self.received_bytes = 0
+        self.forgotten = 0
+        self.settled = 0
+        self.turns = 0
+        self._schedule = schedule
+        self._clock = clock
+        self._kept = kept
+        self._topics: dict[str, _Topic] = {}
+        self._memory = 0
+        self._trie: Trie[Audience] = Trie()
+        self._audiences: dict[AudienceKey, Audience] = {}
+        self._dirty: deque[Audience] = deque()
+        self._scheduled = False
+        self._newest = 0
+        self._gone_delivered = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a flush has not reached every client yet: more ingest would only pile up."""
+        return bool(self._dirty)
+
+    @property
+    def delivered(self) -> int:
+        """Messages handed to clients, ever."""
+        return self._gone_delivered + sum(a.delivered for a in self._audiences.values())
+
+    @property
+    def topics(self) -> int:
+        """How many topics have a last value."""
+        return len(self._topics)
+
+    @property
+    def audiences(self) -> int:
+        """How many different audiences there are."""
+        return len(self._audiences)
+
+    def take(self, messages: list[Message]) -> None:
+        """Take in what the log hands on: remember it as last value, and encode it for whoever wants it."""
+        topics = self._topics
+        dirty = self._dirty
+        grown = 0
+        for message in messages:
+            topic = topics.get(message.topic)
+            if topic is None:
+                topic = topics[message.topic] = _Topic()
+                grown += TOPIC_OVERHEAD
+            size = len(message.payload)
+            if size != topic.size:
+                grown += size - topic.size
+                topic.size = size
+            topic.last = message
+            routes = topic.routes
+            if routes is None:
+                routes = topic.routes = self._route(message.topic)
+            for encode, audiences in routes:
+                frame = encode(message)
+                for audience in audiences:
+                    audience.frames.append(frame)
+                    audience.messages.append(message)
+                    if not audience.dirty:
+                        audience.dirty = True
+                        dirty.append(audience)
+        self._memory += grown
+        self.received += len(messages)
+        self._newest = messages[-1].offset
+        if len(topics) > self.last_values or self._memory > self.last_values_memory:
+            self._forget()
+        if dirty:
+            if not self._scheduled:
+                self._scheduled = True
+                self._schedule(self.flush)
+        else:
+            self.settled = self._newest
+
+    def flush(self) -> None:
+        """One slice of handing out; goes on in the next turn where time ran out."""
+        self._scheduled = False
+        clock = self._clock
+        deadline = clock() + SLICE
+        self.turns += 1
+        dirty = self._dirty
+        while dirty:
+            audience = dirty[0]
+            if not audience.flush(clock, deadline):
+                break
+            audience.dirty = False
+            dirty.popleft()
+            if dirty and clock() > deadline:
+                break
+        if dirty:
+            self._scheduled = True
+            self._schedule(self.flush)
+        else:
+            self.settled = self._newest
+
+    def join(self, viewer: Viewer, key: AudienceKey) -> Audience:
+        """Let `viewer` have every message that `key` wants, from the next one on."""
+        audience = self._audiences.get(key)
+        if audience is None:
+            audience = self._audiences[key] = Audience(key, self._kept)
+            for subscription in key.table:
+                self._trie.add(subscription.filter, audience)
+            self._reroute(subscription.filter for subscription in key.table)
+        audience.join(viewer)
+        return audience
+
+    def leave(self, viewer: Viewer, audience: Audience, *, gone: bool = False) -> None:
+        """Take `viewer` out of its audience; an audience without members ends."""
+        audience.leave(viewer, gone=gone)
+        if len(audience) == 0 and self._audiences.get(audience.key) is audience:
+            del self._audiences[audience.key]
+            self._gone_delivered += audience.delivered
+            audience.delivered = 0
+            for subscription in audience.key.table:
+                self._trie.remove(subscription.filter, audience)
+            self._reroute(subscription.filter for subscription in audience.key.table)
+
+    def last(self, wanted: Callable[[str], bool]) -> list[Message]:
+        """The last values of the topics `wanted`, in offset order; a cleared topic (empty payload) has none."""
+        found = [
+            entry.last
+            for name, entry in self._topics.items()
+            if entry.last is not None and (entry.size or entry.last.size) and wanted(name)
+        ]
+        found.sort(key=lambda message: message.offset)
+        return found
+
+    def last_of(self, topic: str) -> Message | None:
+        """The last value of one topic."""
+        entry = self._topics.get(topic)
+        return entry.last if entry is not None else None
+
+    def _route(self, name: str) -> list[tuple[Encode, list[Audience]]]:
+        grouped: dict[tuple[object, View], tuple[Encode, list[Audience]]] = {}
+        for audience in self._trie.match(name):
+            if any(matches(deny, name) for deny in audience.key.denies):
+                continue
+            view = audience.view(name)
+            group = grouped.get((audience.key.variant, view))
+            if group is None:
+                group = (audience.variant.encoder(name, view), [])
+                grouped[(audience.key.variant, view)] = group
+            group[1].append(audience)
+        return list(grouped.values())
+
+    def _reroute(self, filters: Iterable[str]) -> None:
+        """Forget the routes of every topic that one of `filters` matches."""
+        wild = [f for f in filters if not self._forget_route(f)]
+        if not wild:
+            return
+        if "#" in wild:
+            for entry in self._topics.values():
+                entry.routes = None
+            return
+        for name, entry in self._topics.items():
+            if entry.routes is not None and any(matches(f, name) for f in wild):
+                entry.routes = None
+
+    def _forget_route(self, filter: str) -> bool:
+        if "+" in filter or "#" in filter:
+            return False
+        entry = self._topics.get(filter)
+        if entry is not None:
+            entry.routes = None
+        return True
+
+    def _forget(self) -> None:
+        """Let the sixteenth of the topics that were silent longest go."""
+        entries = sorted(self._topics.items(), key=lambda item: item[1].last.offset if item[1].last else 0)
+        for name, entry in entries[: max(1, len(entries) // 16)]:
+            del self._topics[name]
+            self._memory -= TOPIC_OVERHEAD + entry.size
+            self.forgotten += 1

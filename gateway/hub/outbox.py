@@ -1,0 +1,280 @@
+"""A client's outbox: what its socket has not taken yet, in two lanes, bounded in bytes, with a policy.
+
+Pure: knows neither socket nor clock. While the socket takes everything at once there is nothing in it and nothing to
+pay. The control lane (ping, pong, close) goes first but only between frames; the data lane is what a policy may thin.
+Bytes that have been offered to the socket are out of every policy's reach: part of a frame may be gone, and OpenSSL
+wants the very same bytes again.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+import msgspec
+
+from gateway.hub.batch import Batch, solo
+from gateway.hub.ledger import Ledger
+
+CONTROL_LIMIT = 16 * 1024
+
+
+class Policy(Enum):
+    """What happens to a client that is behind by more than `soft` bytes."""
+
+    LATEST = "latest"
+    DROP_OLDEST = "drop-oldest"
+    DISCONNECT = "disconnect"
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """The bounds of an outbox: bytes, and seconds of patience above `hard`."""
+
+    policy: Policy = Policy.LATEST
+    soft: int = 256 * 1024
+    hard: int = 2 * 1024 * 1024
+    patience: float = 30.0
+
+
+class Overflow(Exception):
+    """The outbox is past what its bounds allow: the connection has to be aborted, never closed politely."""
+
+
+class _Entry:
+    __slots__ = ("batch", "first")
+
+    def __init__(self, batch: Batch, first: int) -> None:
+        self.batch = batch
+        self.first = first
+
+    def size(self) -> int:
+        return len(self.batch.blob) - self.batch.start(self.first)
+
+
+class Outbox:
+    """What one client still has to get.
+
+    `size` is the number of bytes that wait in the data lane. `gap` encodes a Ledger as a frame of the client's
+    dialect. `lost` sums up every message that this client did not get, for the figures.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_bounds",
+        "_control",
+        "_control_size",
+        "_entries",
+        "_gap",
+        "_merged_size",
+        "_offered",
+        "_over_since",
+        "ledger",
+        "lost",
+        "size",
+    )
+
+    def __init__(self, bounds: Bounds, gap: Callable[[Ledger], bytes]) -> None:
+        self._bounds = bounds
+        self._gap = gap
+        self._entries: deque[_Entry] = deque()
+        self._control: deque[bytes] = deque()
+        self._control_size = 0
+        self._offered: memoryview | None = None
+        self._merged_size = 0
+        self._over_since: float | None = None
+        self._asked = False
+        self.ledger = Ledger("slow-consumer")
+        self.size = 0
+        self.lost = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything at all waits."""
+        return self._offered is not None or bool(self._entries) or bool(self._control)
+
+    def control(self, frame: bytes) -> None:
+        """Queue a control frame. Raises Overflow where the client lets even those pile up."""
+        if self._control_size + len(frame) > CONTROL_LIMIT:
+            raise Overflow("control frames are not read")
+        self._control.append(frame)
+        self._control_size += len(frame)
+
+    def solo(self, frame: bytes) -> None:
+        """Queue a frame of this client's own in the data lane, in its place, never to be shed."""
+        self.push(solo(frame), now=None)
+
+    def push(self, batch: Batch, *, now: float | None, first: int = 0) -> None:
+        """Queue `batch` from its message number `first` on; `now` is monotonic seconds (None: never past bounds).
+
+        Raises Overflow where the policy is to disconnect.
+        """
+        entry = _Entry(batch, first)
+        self._entries.append(entry)
+        if batch.mergeable is not None:
+            self._asked = True
+        self.size += entry.size() if first else len(batch.blob)
+        if now is not None and self.size > self._bounds.soft:
+            self._enforce(now)
+
+    def resume(self, batch: Batch, taken: int, *, now: float) -> None:
+        """Queue what is left of `batch` after the socket took `taken` bytes of it at once."""
+        number = batch.holding(taken)
+        if taken > batch.start(number):
+            end = batch.ends[number]
+            self._offered = memoryview(batch.blob)[taken:end]
+            self.size += end - taken
+            number += 1
+        if number < len(batch.ends):
+            self.push(batch, now=now, first=number)
+
+    def refused(self, batch: Batch) -> None:
+        """Queue `batch`, whose bytes the socket was offered whole and did not take: the same must be offered again."""
+        self._offered = memoryview(batch.blob)
+        self.size += len(batch.blob)
+
+    def chunk(self, limit: int) -> memoryview | None:
+        """What to offer to the socket now, at most `limit` bytes; the same until `took` says otherwise."""
+        if self._offered is None and not self._load(limit):
+            return None
+        assert self._offered is not None
+        return self._offered[:limit]
+
+    def took(self, count: int) -> None:
+        """The socket took `count` bytes of the chunk."""
+        assert self._offered is not None
+        self.size -= count
+        self._offered = self._offered[count:] if count < len(self._offered) else None
+        if self.size <= self._bounds.soft // 4:
+            self._over_since = None
+
+    def overdue(self, now: float) -> bool:
+        """Whether this client has been past `hard` for longer than `patience`."""
+        return self._over_since is not None and now - self._over_since > self._bounds.patience
+
+    def queued(self) -> int:
+        """How many messages wait within reach of the policy."""
+        return sum(len(e.batch.messages) - e.first for e in self._entries if e.batch.messages is not None)
+
+    def _load(self, limit: int) -> bool:
+        if self._control:
+            frames = b"".join(self._control)
+            self._control.clear()
+            self._control_size = 0
+            self._offered = memoryview(frames)
+            self.size += len(frames)
+            return True
+        if not self._entries:
+            return False
+        if self._asked:
+            self._merge(asked_only=True)
+        if self.ledger.count:
+            frame = self._gap(self.ledger.take())
+            self._offered = memoryview(frame)
+            self.size += len(frame)
+            return True
+        parts: list[memoryview] = []
+        room = limit
+        while self._entries and room > 0:
+            entry = self._entries[0]
+            batch = entry.batch
+            start, end = batch.start(entry.first), len(batch.blob)
+            if end - start > room:
+                # Cut between two messages, so that what stays is within the policy's reach.
+                last = max(batch.holding(start + room - 1), entry.first + (not parts))
+                if last == entry.first:
+                    break
+                end = batch.ends[last - 1]
+                if last < len(batch.ends):
+                    entry.first = last
+                    room = end - start
+                else:
+                    self._entries.popleft()
+            else:
+                self._entries.popleft()
+            parts.append(memoryview(batch.blob)[start:end])
+            room -= end - start
+        self._offered = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
+        return True
+
+    def _enforce(self, now: float) -> None:
+        bounds = self._bounds
+        if bounds.policy is Policy.DISCONNECT:
+            raise Overflow(f"more than {bounds.soft} bytes behind")
+        if bounds.policy is Policy.DROP_OLDEST:
+            self._drop(bounds.soft)
+        elif self.size > 2 * self._merged_size:
+            self._merge(asked_only=False)
+            self._merged_size = max(self.size, bounds.soft // 2)
+        if self.size > bounds.hard:
+            if self._over_since is None:
+                self._over_since = now
+            self._drop(bounds.hard)
+
+    def _merge(self, *, asked_only: bool) -> None:
+        """Keep only the newest message per topic, in the order of what is kept; book the rest."""
+        seen: set[str] = set()
+        kept: deque[_Entry] = deque()
+        size = 0
+        for entry in reversed(self._entries):
+            batch = entry.batch
+            messages = batch.messages
+            if messages is None:
+                kept.appendleft(entry)
+                size += entry.size()
+                continue
+            keep: list[int] = []
+            for number in range(len(messages) - 1, entry.first - 1, -1):
+                topic = messages[number].topic
+                if (
+                    topic in seen
+                    and (not asked_only or (batch.mergeable is not None and batch.mergeable(topic)))
+                    and not (batch.kept is not None and batch.kept(topic))
+                ):
+                    continue
+                seen.add(topic)
+                keep.append(number)
+            keep.reverse()
+            if len(keep) < len(messages) - entry.first:
+                self._book(entry, keep)
+                entry = _Entry(_subset(batch, keep), 0)
+            kept.appendleft(entry)
+            size += entry.size()
+        self._entries = kept
+        self.size = size + (len(self._offered) if self._offered is not None else 0)
+
+    def _book(self, entry: _Entry, keep: list[int]) -> None:
+        messages = entry.batch.messages
+        assert messages is not None
+        stays = set(keep)
+        for number in range(entry.first, len(messages)):
+            if number not in stays:
+                self.ledger.add(messages[number].topic, messages[number].offset)
+                self.lost += 1
+
+    def _drop(self, bound: int) -> None:
+        """Drop the oldest messages within reach until at most `bound` bytes wait."""
+        passed: list[_Entry] = []
+        while self._entries and self.size > bound:
+            entry = self._entries.popleft()
+            messages = entry.batch.messages
+            if messages is None:
+                passed.append(entry)
+                continue
+            before = entry.batch.start(entry.first)
+            number = entry.first
+            while number < len(messages) and self.size > bound:
+                message = messages[number]
+                self.ledger.add(message.topic, message.offset)
+                self.lost += 1
+                self.size -= entry.batch.ends[number] - before
+                before = entry.batch.ends[number]
+                number += 1
+            if number < len(messages):
+                passed.append(_Entry(entry.batch, number))
+        self._entries.extendleft(reversed(passed))
+
+
+def _subset(batch: Batch, numbers: list[int]) -> Batch:
+    assert batch.messages is not None
+    view = memoryview(batch.blob)
+    frames = [bytes(view[batch.start(n) : batch.ends[n]]) for n in numbers]
+    messages = [batch.messages[n] for n in numbers]
+    return Batch(frames, messages, blob=b"".join(frames), mergeable=batch.mergeable, kept=batch.kept)
