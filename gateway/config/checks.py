@@ -1,0 +1,139 @@
+"""Rules that no key can break alone: what does not go together, and where clients would be in danger."""
+
+from collections.abc import Iterable
+from itertools import combinations
+
+from gateway.config.addresses import (
+    address_fault,
+    endpoint,
+    is_loopback,
+    overlapping,
+    url_fault,
+    url_scheme,
+)
+from gateway.config.files import check_files
+from gateway.config.model import Config, Listen, Upstream
+from gateway.config.positions import Path
+from gateway.config.report import Report
+from gateway.units import format_duration, format_size
+
+CLEAR_TEXT = (
+    "{endpoint} would send values and tokens in the clear. Choose: tls = {{…}} (make one: sensor-gateway certificate "
+    'new) · address = "127.0.0.1" (a proxy in front does TLS) · insecure = true (you accept it)'
+)
+
+
+def check(config: Config, report: Report) -> None:
+    """Add to `report` what is wrong between the keys of `config`, and the files that they name."""
+    _unique("upstream", (upstream.name for upstream in config.upstream), report)
+    _unique("role", (role.name for role in config.role), report)
+    for index, upstream in enumerate(config.upstream):
+        _check_upstream(upstream, ("upstream", index), report)
+    _check_client_ids(config.upstream, report)
+    for index, listen in enumerate(config.listen):
+        _check_listen(listen, ("listen", index), report)
+    _check_overlaps(config.listen, report)
+    _check_anonymous(config, report)
+    _check_bounds(config, report)
+    check_files(config, report)
+
+
+def _unique(table: str, names: Iterable[str], report: Report) -> None:
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if name in first:
+            path, other = (table, index, "name"), (table, first[name], "name")
+            report.clash(path, f'"{name}" is the name of {table}[{first[name]}] already, expected a new one', other)
+        first.setdefault(name, index)
+
+
+def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
+    urls = (*path, "urls")
+    for index, url in enumerate(upstream.urls):
+        fault = url_fault(url)
+        if fault:
+            report.wrong((*urls, index), fault)
+    if not any(url_scheme(url) in ("mqtts", "wss") for url in upstream.urls):
+        tls = (*path, "tls")
+        if report.has(tls):
+            report.clash(tls, "no url of this upstream uses TLS, expected mqtts:// in urls or no tls", urls)
+    if upstream.tls.key and not upstream.tls.certificate:
+        certificate = (*path, "tls", "certificate")
+        report.clash((*path, "tls", "key"), "a key without its certificate, expected tls.certificate too", certificate)
+    if upstream.password_file and not upstream.username:
+        report.clash((*path, "password_file"), "a password without a name, expected username too", (*path, "username"))
+    if upstream.backoff.min > upstream.backoff.max:
+        shown = f"min is {format_duration(upstream.backoff.min)} and max is {format_duration(upstream.backoff.max)}"
+        low, high = (*path, "backoff", "min"), (*path, "backoff", "max")
+        report.clash(low if report.has(low) else high, f"{shown}, expected min to be at most max", low, high)
+
+
+def _check_client_ids(upstreams: tuple[Upstream, ...], report: Report) -> None:
+    for (first, one), (second, other) in combinations(enumerate(upstreams), 2):
+        if one.client_id and one.client_id == other.client_id and set(one.urls) & set(other.urls):
+            message = (
+                f'"{one.client_id}" is the client id of upstream[{first}] at the same broker, which would throw one '
+                "out for the other for ever, expected another one"
+            )
+            report.clash(("upstream", second, "client_id"), message, ("upstream", first, "client_id"))
+
+
+def _check_listen(listen: Listen, path: Path, report: Report) -> None:
+    for index, address in enumerate(listen.address):
+        where = (*path, "address", index)
+        fault = address_fault(address)
+        if fault:
+            report.wrong(where if report.has(where) else (*path, "address"), fault)
+    exposed = [address for address in listen.address if not address_fault(address) and not is_loopback(address)]
+    if exposed and listen.tls is None and not listen.insecure:
+        message = CLEAR_TEXT.format(endpoint=", ".join(endpoint(address, listen.port) for address in exposed))
+        report.clash(path, message, *((*path, key) for key in ("address", "port", "tls", "insecure")))
+
+
+def _check_overlaps(listens: tuple[Listen, ...], report: Report) -> None:
+    seen: list[tuple[int, str, int]] = []
+    for index, listen in enumerate(listens):
+        for address in listen.address:
+            for other, taken, port in seen:
+                if overlapping(address, listen.port, taken, port):
+                    message = (
+                        f"{endpoint(address, listen.port)} overlaps {endpoint(taken, port)} of listen[{other}], "
+                        "expected another port or address"
+                    )
+                    parts = [("listen", number, key) for number in (index, other) for key in ("address", "port", "tls")]
+                    report.clash(("listen", index), message, *parts)
+                    break
+            seen.append((index, address, listen.port))
+
+
+def _check_anonymous(config: Config, report: Report) -> None:
+    roles = [role.name for role in config.role]
+    places: list[tuple[Path, str | None]] = [(("auth", "anonymous"), config.auth.anonymous)]
+    places += [(("listen", index, "anonymous"), listen.anonymous) for index, listen in enumerate(config.listen)]
+    for path, anonymous in places:
+        named = [("role", index, "name") for index in range(len(roles))]
+        if anonymous == "local" and "viewer" not in roles:
+            message = (
+                '"local" gives visitors on this box the role viewer, and no [[role]] has that name: add one, or set '
+                'anonymous = ""'
+            )
+            report.clash(path, message, *named)
+        elif anonymous and anonymous != "local" and anonymous not in roles:
+            known = ", ".join(f'"{name}"' for name in ("local", "", *roles))
+            report.clash(path, f'no [[role]] is named "{anonymous}", expected one of: {known}', *named)
+
+
+def _check_bounds(config: Config, report: Report) -> None:
+    """Sizes that have to stand in an order; the message stands at the one that is written."""
+    slow, limits = config.backpressure, config.limits
+    ordered = [
+        (("backpressure", "soft"), slow.soft, ("backpressure", "hard"), slow.hard, "less than"),
+        (("limits", "payload"), limits.payload, ("backpressure", "hard"), slow.hard, "at most"),
+    ]
+    if slow.total is not None:
+        ordered.append((("backpressure", "hard"), slow.hard, ("backpressure", "total"), slow.total, "at most"))
+    for low, small, high, large, relation in ordered:
+        if small > large or (small == large and relation == "less than"):
+            names = f"{'.'.join(low)} is {format_size(small)} and {'.'.join(high)} is {format_size(large)}"
+            blamed = low if report.has(low) else high
+            report.clash(blamed, f"{names}, expected {low[-1]} to be {relation} {high[-1]}", low, high)

@@ -1,0 +1,90 @@
+"""The files that a configuration names: there, readable, and what they should be."""
+
+from pathlib import Path as FilePath
+
+from gateway.config.model import Config
+from gateway.config.positions import Path
+from gateway.config.report import Report
+
+
+def check_files(config: Config, report: Report) -> None:
+    """Add to `report` every certificate, key and secret that could not be used."""
+    for index, upstream in enumerate(config.upstream):
+        path: Path = ("upstream", index)
+        _readable(upstream.password_file, (*path, "password_file"), report)
+        tls: Path = (*path, "tls")
+        _check_authority(upstream.tls.ca, (*tls, "ca"), report)
+        if upstream.tls.certificate:
+            _check_pair(upstream.tls.certificate, upstream.tls.key, tls, report)
+    for index, listen in enumerate(config.listen):
+        if listen.tls is not None:
+            tls = ("listen", index, "tls")
+            _check_pair(listen.tls.certificate, listen.tls.key, tls, report)
+            _check_authority(listen.tls.client_ca, (*tls, "client_ca"), report)
+    _readable(config.auth.tokens_file, ("auth", "tokens_file"), report)
+    if config.auth.jwt is not None:
+        _readable(config.auth.jwt.key_file, ("auth", "jwt", "key_file"), report)
+
+
+def _readable(file: FilePath | None, path: Path, report: Report) -> bool:
+    if file is None:
+        return False
+    try:
+        with file.open("rb") as opened:
+            opened.read(1)
+    except OSError as error:
+        report.clash(path, f"{file} cannot be read: {error.strerror}, expected a file that this user may read")
+        return False
+    return True
+
+
+def _check_authority(file: FilePath | None, path: Path, report: Report) -> None:
+    if not _readable(file, path, report):
+        return
+    import ssl  # only a configuration with TLS pays for it
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(file)
+    except ssl.SSLError:
+        report.clash(path, f"{file} holds no certificate, expected PEM")
+
+
+def _check_pair(certificate: FilePath | None, key: FilePath | None, tls: Path, report: Report) -> None:
+    """Load certificate and key the way a listener does, so that a broken pair is found before anything starts."""
+    at_certificate, at_key = (*tls, "certificate"), (*tls, "key")
+    found = [
+        _readable(certificate, at_certificate, report),
+        key is None or _readable(key, at_key, report),
+    ]
+    if certificate is None or not all(found):
+        return
+    import ssl
+
+    locked = False
+
+    def passphrase() -> str:
+        nonlocal locked
+        locked = True
+        return ""  # without an answer OpenSSL would ask on the terminal
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, passphrase)
+    except ssl.SSLError as error:
+        if locked:
+            report.clash(at_key, f"{key or certificate} is locked by a passphrase, expected a key without one", tls)
+        elif error.reason == "KEY_VALUES_MISMATCH":
+            report.clash(at_key, f"{key} does not belong to {certificate}, expected the key of that certificate", tls)
+        elif _has_certificate(certificate):
+            report.clash(at_key, f"{key or certificate} holds no usable private key, expected PEM", tls)
+        else:
+            report.clash(at_certificate, f"{certificate} holds no usable certificate, expected PEM", tls)
+
+
+def _has_certificate(file: FilePath) -> bool:
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(file)
+    except ssl.SSLError:
+        return False
+    return True
