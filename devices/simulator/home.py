@@ -60,7 +60,8 @@ class Zigbee2Mqtt(Device):
         super().__init__(number, rng)
         self._door = number % 2 == 1
         room = ROOMS[number % len(ROOMS)]
-        self.name = f"{room} {'door' if self._door else 'climate'}" + (f" {number}" if number >= len(ROOMS) else "")
+        # Real ones like to have spaces; NATS, the demo's broker, takes no topic with one.
+        self.name = f"{room}_{'door' if self._door else 'climate'}" + (f"_{number}" if number >= len(ROOMS) else "")
         self.address = f"0x00{self.mac().lower()}{number & 0xFF:02x}"
         self._celsius = Daily(rng, 20.5, 2.0, 0.05, digits=2)
         self._humidity = Daily(rng, 50.0, 7.0, 0.3, peak=4.0, digits=2, low=5.0, high=100.0)
