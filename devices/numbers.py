@@ -54,9 +54,14 @@ def is_number(value: object) -> bool:
 
 
 def number(text: str) -> int | float | None:
-    """The number that `text` is, ASCII digits with "." only; surrounding blanks are no matter, all else is None."""
+    """The number that `text` is, ASCII digits with "." only; surrounding blanks are no matter, all else is None.
+
+    A whole number with a leading zero is an identifier ("007") and None.
+    """
     text = text.strip(" \t\r\n")
     if len(text) > 64 or not _NUMBER.fullmatch(text):
+        return None
+    if text[0] == "0" and len(text) > 1 and text.isdigit():
         return None
     try:
         value: int | float = int(text)

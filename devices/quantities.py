@@ -253,6 +253,20 @@ def from_device_class(device_class: str, binary: bool = False) -> str:
     return ALIASES.get(device_class, device_class)
 
 
+_GLUED = re.compile(r"(.*[^\W_])\s*[\[(]?\s*(°[CF]|℃|℉|%|(?<=[\[( ])[^\s\[\]()]+)\s*[\])]?")
+
+
+@lru_cache(maxsize=4096)
+def named(name: str) -> tuple[str, str | None]:
+    """What a key or topic level says, as (quantity, unit): "cpuTemp", "level%", "Pressure (hPa)", "co2_ppm"."""
+    glued = _GLUED.fullmatch(name)
+    if glued is not None:
+        stated = known_unit(glued[2])
+        if stated is not None:
+            return quantity(glued[1]), stated
+    return split_unit(snake(name))
+
+
 _SUFFIXES: dict[str, tuple[str, frozenset[str] | None]] = {
     # suffix in a key: (unit, quantities that it may follow, None for any). One letter is a unit only behind a name
     # that it fits: temperature_c is °C, current_phase_c is a phase.
