@@ -3,6 +3,7 @@
 `model.py` holds every key; `load` is the way in. Pure but for the files it is told to read and the machine's name.
 """
 
+from gateway.config.access import anonymous_role, first_word
 from gateway.config.load import DEFAULT_PATH, load
 from gateway.config.model import (
     Auth,
@@ -44,5 +45,7 @@ __all__ = [
     "Upstream",
     "UpstreamTls",
     "UpstreamTopic",
+    "anonymous_role",
+    "first_word",
     "load",
 ]

@@ -12,7 +12,7 @@ from gateway.config.addresses import (
     url_scheme,
 )
 from gateway.config.files import check_files
-from gateway.config.model import Config, Listen, Upstream
+from gateway.config.model import Config, Listen, Upstream, UpstreamTls
 from gateway.config.positions import Path
 from gateway.config.report import Report
 from gateway.units import format_duration, format_size
@@ -55,7 +55,7 @@ def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
             report.wrong((*urls, index), fault)
     if not any(url_scheme(url) in ("mqtts", "wss") for url in upstream.urls):
         tls = (*path, "tls")
-        if report.has(tls):
+        if upstream.tls != UpstreamTls():
             report.clash(tls, "no url of this upstream uses TLS, expected mqtts:// in urls or no tls", urls)
     if upstream.tls.key and not upstream.tls.certificate:
         certificate = (*path, "tls", "certificate")

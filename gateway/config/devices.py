@@ -9,7 +9,9 @@ from gateway.config.rows import Row, Tables
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True):
-    quantity: Annotated[str, Row(k.text(), "what is measured, as Home Assistant's device classes call it")]
+    quantity: Annotated[
+        str, Row(k.text(), "what is measured, as Home Assistant's device classes call it", "temperature")
+    ]
     path: Annotated[str, Row(k.text(), "jmespath of the value inside the payload; empty: all of it")] = ""
     unit: Annotated[str, Row(k.text(), "unit of the result")] = ""
     device: Annotated[
@@ -26,7 +28,9 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    filter: Annotated[str, Row(k.text("an MQTT topic filter"), "topics it is about; +name names a level")]
+    filter: Annotated[
+        str, Row(k.text("an MQTT topic filter"), "topics it is about; +name names a level", "plant/+line/raw")
+    ]
     family: Annotated[str, Row(k.text(), "decoder; auto: found by topic and payload")] = "auto"
     name: Annotated[str, Row(k.text(), "name for people; empty: as the device says")] = ""
     area: Annotated[str, Row(k.text(), "where it is; empty: unknown")] = ""

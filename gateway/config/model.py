@@ -93,8 +93,10 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListenTls(msgspec.Struct, frozen=True, kw_only=True):
-    certificate: Annotated[Path, Row(k.path(empty=False), "certificate chain (PEM)")]
-    key: Annotated[Path, Row(k.path(empty=False), "its key (PEM)")]
+    certificate: Annotated[
+        Path, Row(k.path(empty=False), "serves wss and https: certificate chain (PEM)", Path("tls/certificate.pem"))
+    ]
+    key: Annotated[Path, Row(k.path(empty=False), "its key (PEM)", Path("tls/key.pem"))]
     client_ca: Annotated[Path | None, Row(k.path(), "certificates that may sign clients (PEM); empty: none asked")] = (
         None
     )
@@ -147,9 +149,10 @@ class Jwt(msgspec.Struct, frozen=True, kw_only=True):
         Row(
             k.choice("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "EdDSA"),
             "the only one accepted",
+            "ES256",
         ),
     ]
-    key_file: Annotated[Path, Row(k.path(empty=False), "secret or public key (PEM)")]
+    key_file: Annotated[Path, Row(k.path(empty=False), "secret or public key (PEM)", Path("jwt.key"))]
     audience: Annotated[str, Row(k.text(), "aud that a token must name; empty: not checked")] = ""
     issuer: Annotated[str, Row(k.text(), "iss that a token must name; empty: not checked")] = ""
     role: Annotated[str, Row(k.text(), "claim that holds the role")] = "role"
@@ -175,7 +178,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
-    name: Annotated[str, Row(k.name(), "what tokens and [auth] call it")]
+    name: Annotated[str, Row(k.name(), "what tokens and [auth] call it", "viewer")]
     subscribe: Annotated[tuple[str, ...], Row(k.many(_FILTER), "filters it may read")] = ("#",)
     publish: Annotated[tuple[str, ...], Row(k.many(_FILTER), "filters it may write")] = ()
     deny: Annotated[tuple[str, ...], Row(k.many(_FILTER), "filters it may not read, whatever subscribe says")] = ()

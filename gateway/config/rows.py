@@ -22,10 +22,14 @@ class Tables(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One key: what it takes, and one line of help with its unit and the meaning of its special values."""
+    """One key: what it takes, and one line of help with its unit and the meaning of its special values.
+
+    `example` is a value for a required key, which has no default to show.
+    """
 
     kind: Leaf | Table | Tables
     help: str
+    example: Any = None
 
 
 class Key(msgspec.Struct, frozen=True):

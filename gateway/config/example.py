@@ -1,0 +1,91 @@
+"""Writes `config.example.toml` from the model: `python -m gateway.config.example > config.example.toml`.
+
+The file as it stands says nothing but the defaults, and so does each of its lines with the first `#` taken off.
+Keys whose feature does not work yet are left out.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from gateway.config.availability import NOT_YET
+from gateway.config.kinds import Leaf
+from gateway.config.model import Config
+from gateway.config.rows import Key, Table, Tables, keys
+
+_HEAD = """\
+# sensor-gateway: every key of the configuration, with its default behind a "#" and a line of help.
+# Without any file the gateway follows mqtt://127.0.0.1:1883 and serves http://127.0.0.1:8880/ to this machine alone.
+#
+# Times are written "250ms", "20s", "1h30m", sizes "512 B", "64 KiB", "2 MiB". A text that is "${NAME}" and nothing
+# else is taken from the environment. Relative paths start at this file's folder. Pieces in conf.d/*.toml beside it
+# are read after it in the order of their names: tables are merged, [[lists]] get longer. Every mistake is named with
+# its line by: sensor-gateway check FILE
+"""
+_HELP_COLUMN = 46
+
+
+def example() -> str:
+    """The text of `config.example.toml`."""
+    lines = [_HEAD]
+    for name, key in _shown(Config, ""):
+        lines += ["", *_section(name, key)]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(model: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, Key]]:
+    for name, key in keys(model).items():
+        if f"{prefix}{name}" not in NOT_YET:
+            yield name, key
+
+
+def _section(name: str, key: Key) -> Iterator[str]:
+    kind = key.row.kind
+    assert isinstance(kind, Table | Tables)
+    yield f"# {key.row.help[0].upper()}{key.row.help[1:]}."
+    if isinstance(kind, Table):
+        yield f"[{name}]"
+        yield from _lines(kind.model, f"{name}.", "", "# ")
+        return
+    # A list that is empty by default has no element to write: its header stays behind the "#" too.
+    yield f"[[{name}]]" if key.default else f"# [[{name}]]"
+    yield from _lines(kind.model, f"{name}.", "", "" if key.default else "# ")
+
+
+def _lines(model: type[msgspec.Struct], schema: str, dotted: str, required: str) -> Iterator[str]:
+    """The keys of one table, one a line, tables inside it as dotted keys.
+
+    `required` stands before a key that has no default.
+    """
+    for name, key in _shown(model, schema):
+        kind = key.row.kind
+        if isinstance(kind, Table):
+            yield from _lines(kind.model, f"{schema}{name}.", f"{dotted}{name}.", "# ")
+        elif isinstance(kind, Tables):
+            yield _line(f"{dotted}{name} = [{_inline(kind.model, f'{schema}{name}.')}]", key, "# ")
+            for inner, row in _shown(kind.model, f"{schema}{name}."):
+                yield f"{'#':<{_HELP_COLUMN}}#   {inner}: {row.row.help}"
+        else:
+            yield _line(f"{dotted}{name} = {_value(key)}", key, required if key.required else "# ")
+
+
+def _line(assignment: str, key: Key, before: str) -> str:
+    note = " (no default)" if key.required and before else ""
+    return f"{before}{assignment}".ljust(_HELP_COLUMN - 1) + f" # {key.row.help}{note}"
+
+
+def _inline(model: type[msgspec.Struct], schema: str) -> str:
+    pairs = (f"{name} = {_value(key)}" for name, key in _shown(model, schema))
+    return f"{{ {', '.join(pairs)} }}"
+
+
+def _value(key: Key) -> str:
+    assert isinstance(key.row.kind, Leaf)
+    value: Any = key.row.example if key.required else key.default
+    return key.row.kind.show(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example())
