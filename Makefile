@@ -1,0 +1,49 @@
+# Everything a newcomer types. `make help` lists it.
+#
+# Each Python has a virtual environment of its own: .venv for the default one, .venv-3.13 for PYTHON=python3.13.
+
+PYTHON ?= python3
+VENV   := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all test-without-brokers lint bench clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-22s %s\n' "$$name" "$$text"; done
+
+# Quiet but for errors; a second run finds the stamp and does nothing.
+$(STAMP): pyproject.toml
+	@echo "installing into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## broker, simulated sensors, gateway and page on this machine, until Ctrl-C
+	@exec $(BIN)/sensor-gateway demo
+
+lint: $(STAMP)  ## ruff check, ruff format --check, mypy --strict
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --strict --no-error-summary gateway devices
+
+test: lint  ## all that needs no root, with real brokers; under 10 minutes
+	@tests/install-debian.sh test
+	@$(PYTEST) -q -m 'not slow'
+
+test-without-brokers: $(STAMP)  ## what needs no broker, e.g. under another Python: PYTHON=python3.13
+	@$(PYTEST) -q -m 'not slow and not broker and not timing'
+
+test-all: $(STAMP)  ## the long and root-only tests that `make test` leaves out; under 60 minutes
+	@tests/install-debian.sh test-all
+	@$(PYTEST) -q -m slow
+
+bench: $(STAMP)  ## the gateway beside Mosquitto's WebSocket listener, on this machine
+	@tests/install-debian.sh bench
+	@$(BIN)/python benchmarks/bench.py
+
+clean:  ## virtual environments, caches, build products
+	@rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
