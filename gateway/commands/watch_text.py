@@ -1,0 +1,98 @@
+"""What `watch` prints: one readable line per message, everything else as notes on standard error."""
+
+import json
+import time
+from typing import Any, TextIO
+
+from gateway.commands.terminal import visible, visible_json
+
+MAX_VALUE = 2000
+MAX_TOPICS = 5
+
+
+class Printer:
+    """Writes messages to `out` and notes to `notes`; with `raw` every object goes to `out` as it came, one a line."""
+
+    def __init__(self, out: TextIO, notes: TextIO, *, raw: bool = False) -> None:
+        self._out = out
+        self._notes = notes
+        self._raw = raw
+
+    def note(self, text: str) -> None:
+        """Say something that is no message."""
+        print(f"-- {visible(text)}", file=self._notes, flush=True)
+
+    def received(self, kind: str, received: dict[str, Any], text: str) -> None:
+        """Print one object of the stream; `text` is how it came."""
+        if self._raw:
+            print(visible_json(text), file=self._out)
+        elif kind == "message":
+            print(message_line(received), file=self._out)
+        elif note := describe(kind, received):
+            self.note(note)
+
+
+def message_line(message: dict[str, Any]) -> str:
+    """`HH:MM:SS.mmm topic value`, times in the local zone; the value as the sensor wrote it, shortened."""
+    value = visible(value_text(message))
+    if len(value) > MAX_VALUE:
+        value = f"{value[:MAX_VALUE]}… ({len(value)} characters)"
+    return f"{clock(message.get('timestamp'))} {visible(message['topic'])} {value}".rstrip()
+
+
+def value_text(message: dict[str, Any]) -> str:
+    """The payload as text: JSON compact, text as it is, bytes in base64 and marked so."""
+    if message.get("too_large"):
+        return f"({message['size']} bytes, more than the gateway passes on)"
+    data, encoding = message.get("data"), message.get("encoding")
+    if encoding == "base64":
+        return f"base64:{data}"
+    if encoding == "text":
+        return str(data)
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def clock(timestamp: float | None) -> str:
+    """Time of day; dashes for a retained message whose age nobody knows."""
+    if timestamp is None:
+        return "--:--:--.---"
+    return f"{time.strftime('%H:%M:%S', time.localtime(timestamp))}.{int(timestamp * 1000) % 1000:03d}"
+
+
+def describe(kind: str, event: dict[str, Any]) -> str | None:
+    """A sentence for an object that is no message; None for those that a person need not see."""
+    match kind:
+        case "welcome":
+            links = ", ".join(f"{link['name']} {link['state']}" for link in event.get("upstreams", ()))
+            return f"connected to {event.get('gateway')} as {event.get('role')}" + (
+                f"; upstreams: {links}" if links else ""
+            )
+        case "ok":
+            refused = [each for each in event.get("subscribed", ()) if each.get("reason")]
+            return "; ".join(f"{each['filter']}: {each['reason']}" for each in refused) or None
+        case "gap":
+            return _describe_gap(event)
+        case "upstream":
+            retry = f", next try in {event['retry_in']:.0f} s" if event.get("retry_in") is not None else ""
+            reason = f": {event['reason']}" if event.get("reason") else ""
+            return f"upstream {event.get('name')} {event.get('state')}{reason}{retry}"
+        case "stale":
+            return f"{event.get('topic')} is silent since {event.get('age', 0):.0f} s"
+        case "fresh":
+            return f"{event.get('topic')} speaks again"
+        case "device":
+            return f"{event.get('device')} {event.get('state')}"
+        case "rate":
+            return f"at most one value per {event.get('interval')} s now: {event.get('reason')}"
+        case "closing":
+            return f"the gateway closes: {event.get('reason')}"
+    return None
+
+
+def _describe_gap(gap: dict[str, Any]) -> str:
+    count = "an unknown number of" if gap.get("count") is None else gap["count"]
+    topics = list(gap.get("topics") or ())
+    named = ", ".join(topics[:MAX_TOPICS]) + (", …" if len(topics) > MAX_TOPICS else "")
+    where = f" of {named}" if named else ""
+    offsets = f"offsets {gap.get('from')} to {gap.get('to')}"
+    return f"gap: {count} messages not delivered{where} ({gap.get('reason')}), {offsets}"
