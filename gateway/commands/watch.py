@@ -74,9 +74,9 @@ class Watch:
         self._tls = _trust(ca, insecure) if scheme == "wss" else None
         self._pick = pick
         self._wait = FIRST_WAIT
-        self._epoch: str | None = None
-        self._offset = 0
-        self._following = False  # the snapshot is over: from here on offsets are a mark to resume from
+        self._epoch = ""  # of this connection
+        self._mark: tuple[str, int] | None = None  # epoch and offset up to which everything has been seen
+        self._following = False  # the snapshot is over: from here on offsets move the mark
         self._retry_after: float | None = None
 
     async def run(self) -> NoReturn:
@@ -155,20 +155,20 @@ class Watch:
 
     def _subscribe(self, welcome: dict[str, Any]) -> bytes:
         replay: str | dict[str, Any] = "last"
-        if self._epoch is not None:
-            # Another epoch has numbers of its own; the gateway answers with a gap and a snapshot then.
-            replay = {"epoch": self._epoch, "offset": self._offset}
+        if self._mark is not None:
+            # Where the epoch is another one by now, the gateway answers with a gap and a snapshot.
+            replay = {"epoch": self._mark[0], "offset": self._mark[1]}
         self._epoch = welcome["epoch"]
         return msgspec.json.encode({"type": "subscribe", "id": 1, "topics": self._filters, "replay": replay})
 
     def _note_offset(self, kind: str, received: dict[str, Any]) -> None:
         if kind == "replayed":
             self._following, self._wait = True, FIRST_WAIT
-            self._offset = received["offset"]
+            self._mark = (self._epoch, received["offset"])
         elif kind in ("message", "heartbeat") and self._following:
-            self._offset = received["offset"]
-        elif kind == "gap" and self._following:
-            self._offset = max(self._offset, received["to"])
+            self._mark = (self._epoch, received["offset"])
+        elif kind == "gap" and self._following and self._mark is not None:
+            self._mark = (self._epoch, max(self._mark[1], received["to"]))
         elif kind == "closing":
             self._retry_after = received.get("retry_after")
 
