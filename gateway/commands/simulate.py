@@ -70,7 +70,7 @@ class Simulation:
             if parts.scheme == "mqtts":
                 self._client.tls_set_context(ssl.create_default_context(cafile=ca))
         except (OSError, ssl.SSLError) as error:
-            raise GatewayError(f"{getattr(error, 'filename', None) or ca}: {error.strerror}") from None
+            raise GatewayError(f"{error.filename or ca}: {error.strerror}") from None
         self._thread = threading.Thread(target=self._run, name="simulated sensors", daemon=True)
 
     def __enter__(self) -> Self:
@@ -97,7 +97,7 @@ class Simulation:
         if not self._thread.is_alive():
             return
         self._stop.set()
-        self._connected.set()
+        self._connected.set()  # so that a thread without a connection wakes up and sees the stop
         self._thread.join()
         if self._client.is_connected():
             self._publish(self._fleet.deaths(time.time()))

@@ -1,6 +1,7 @@
 """`watch`: a viewer in the terminal. Speaks the native protocol, so it works against any gateway."""
 
 import asyncio
+import io
 import json
 import random
 import ssl
@@ -218,12 +219,13 @@ def _trust(ca: Path | None, insecure: bool) -> ssl.SSLContext:
 def run_watch(watch: Watch) -> int:
     """Watch until Ctrl-C or until nobody reads our output any more; the exit status."""
     # Whoever reads us through a pipe wants each line when it comes.
-    sys.stdout.reconfigure(line_buffering=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         asyncio.run(watch.run())
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
         # `watch … | head`: the interpreter would fail once more at its end, when it flushes.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0

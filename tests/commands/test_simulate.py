@@ -1,0 +1,113 @@
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from support.mosquitto import Mosquitto
+from support.nats import Nats
+
+from devices.simulator import Fleet
+from gateway.commands.simulate import Simulation
+from gateway.errors import GatewayError
+
+Inbox = "queue.Queue[tuple[str, bytes, bool]]"
+
+
+@contextmanager
+def listening(port: int, ca: Path | None = None) -> Iterator[Inbox]:
+    """Everything the broker sends to a subscriber of #."""
+    inbox: Inbox = queue.Queue()
+    subscribed: queue.Queue[bool] = queue.Queue()
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda client, data, message: inbox.put((message.topic, message.payload, message.retain))
+    client.on_subscribe = lambda *arguments: subscribed.put(True)
+    if ca is not None:
+        client.tls_set(str(ca))
+    client.connect("localhost", port)
+    client.loop_start()
+    client.subscribe("#")
+    subscribed.get(timeout=10)
+    try:
+        yield inbox
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def until(inbox: Inbox, wanted: Callable[[str], bool]) -> set[str]:
+    """Topics received up to the first that is `wanted`."""
+    topics = set()
+    while True:
+        topic, _, _ = inbox.get(timeout=10)
+        topics.add(topic)
+        if wanted(topic):
+            return topics
+
+
+@pytest.mark.parametrize("kind", [Mosquitto, Nats])
+def test_a_fleet_of_every_family_is_heard_and_leaves_nothing_retained(kind: type[Mosquitto | Nats]) -> None:
+    with kind() as broker:
+        with listening(broker.port) as inbox, Simulation(Fleet(devices=45, rate=500), broker.url):
+            topics = until(inbox, lambda topic: topic.startswith("sensors/"))
+            topics |= until(inbox, lambda topic: topic.startswith("owntracks/"))
+        assert {topic.split("/")[0] for topic in topics} >= {
+            "zigbee2mqtt",
+            "tele",
+            "homeassistant",
+            "homie",
+            "shellies",
+        }
+        with listening(broker.port) as inbox:
+            kept = set()
+            while True:
+                try:
+                    kept.add(inbox.get(timeout=0.5)[0])
+                except queue.Empty:
+                    break
+        assert {topic for topic in kept if not topic.startswith("$")} == set()
+
+
+def test_births_go_out_again_after_the_broker_came_back() -> None:
+    with Mosquitto() as broker, Simulation(Fleet(families=["zigbee2mqtt"]), broker.url):
+        with listening(broker.port) as inbox:
+            until(inbox, lambda topic: topic == "zigbee2mqtt/bridge/devices")
+        broker.kill()
+        broker.start()
+        with listening(broker.port) as inbox:
+            until(inbox, lambda topic: topic == "zigbee2mqtt/bridge/devices")
+
+
+# paho forgets to close the socket of a handshake that failed.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
+def test_mqtts_with_a_certificate_of_ones_own(certificate: Any) -> None:
+    tls = f"certfile {certificate.certificate}\nkeyfile {certificate.key}\n"
+    with Mosquitto(config=tls, scheme="mqtts") as broker:
+        with pytest.raises(GatewayError, match="certificate verify failed"):
+            Simulation(Fleet(), broker.url).start()
+        fleet = Fleet(families=["plain"], rate=100)
+        with (
+            listening(broker.port, certificate.ca) as inbox,
+            Simulation(fleet, broker.url, ca=certificate.ca),
+        ):
+            until(inbox, lambda topic: topic.startswith("sensors/"))
+
+
+def test_a_broker_that_is_not_there_is_one_clear_error(free_port: Callable[[], int]) -> None:
+    port = free_port()
+    with pytest.raises(GatewayError, match=f"cannot reach the broker mqtt://127.0.0.1:{port}: .*refused"):
+        Simulation(Fleet(), f"mqtt://127.0.0.1:{port}").start()
+
+
+@pytest.mark.parametrize("url", ["http://x", "mqtt://", "mqtt://x:99999", "mqtt://user:secret@x", "localhost:1883"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(GatewayError, match="expected mqtt://HOST"):
+        Simulation(Fleet(), url)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(GatewayError, match=r"/nowhere/ca\.pem"):
+        Simulation(Fleet(), "mqtts://x", ca=Path("/nowhere/ca.pem"))
