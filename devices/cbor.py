@@ -5,6 +5,8 @@ of it chosen by whoever may publish. So the structure is walked first: only tags
 no length promises more than there are bytes.
 """
 
+import math
+from decimal import Decimal
 from typing import Any
 
 from devices.numbers import MAX_DEPTH, MAX_JSON
@@ -92,3 +94,11 @@ def check(data: bytes) -> None:
             raise DecodeError(f"nested more than {MAX_DEPTH} levels deep")
     if at != end:
         raise DecodeError(f"{end - at} bytes behind the end of the CBOR item")
+
+
+def fraction(value: Decimal) -> int | float | None:
+    """A decimal fraction or bigfloat as a number; None beyond a float's range."""
+    if not value.is_finite() or abs(value.adjusted()) > 400:
+        return 0 if value == 0 else None
+    number = float(value)
+    return number if math.isfinite(number) else None

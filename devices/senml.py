@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from devices.cbor import load_cbor
+from devices.cbor import fraction, load_cbor
 from devices.numbers import MAX_JSON, is_number, load_json, plausible
 from devices.quantities import QUANTITIES, quantity
 from devices.reading import DecodeError, DeviceState, Reading, Value
@@ -234,11 +234,3 @@ def _total(value: int | float, base: int | float) -> int | float | None:
         return value + base if is_number(value + base) else None
     total = float(Decimal(repr(value)) + Decimal(repr(base)))
     return total if math.isfinite(total) else None
-
-
-def fraction(value: Decimal) -> int | float | None:
-    """A decimal fraction or bigfloat as a number; None beyond a float's range."""
-    if not value.is_finite() or abs(value.adjusted()) > 400:
-        return 0 if value == 0 else None
-    number = float(value)
-    return number if math.isfinite(number) else None
