@@ -59,13 +59,17 @@ class MemoryPlan(msgspec.Struct, frozen=True, kw_only=True):
         return BASE + parts + self.connections * PER_CONNECTION
 
     def __str__(self) -> str:
+        parts = {
+            "base": BASE,
+            "history": self.history,
+            "last values": self.last_values,
+            "outboxes": self.outboxes,
+            "kernel buffers": self.kernel,
+            f"{self.connections} connections": self.connections * PER_CONNECTION,
+        }
+        shares = ", ".join(f"{name} {format_size(size)}" for name, size in parts.items())
         tight = "" if self.total <= self.budget else f", {format_size(self.total - self.budget)} more than there is"
-        return (
-            f"{format_size(self.budget)} ({self.source}): base {format_size(BASE)}, "
-            f"history {format_size(self.history)}, last values {format_size(self.last_values)}, outboxes {format_size(self.outboxes)}, "
-            f"kernel buffers {format_size(self.kernel)}, {self.connections} connections "
-            f"{format_size(self.connections * PER_CONNECTION)}{tight}"
-        )
+        return f"{format_size(self.budget)} ({self.source}): {shares}{tight}"
 
 
 def resolve_memory(config: Config, cgroup_limit: int | None, total_ram: int) -> MemoryPlan:
@@ -138,9 +142,10 @@ def _refusals(config: Config, budget: int, source: str, fixed: dict[str, tuple[s
         needed = format_size(BASE + least)
         message = f"{format_size(budget)} is too little, expected at least {needed}: {format_size(BASE)} base and "
         return [_problem(config, "gateway.memory_budget", f"{message}{format_size(least)} for everything else")]
-    return [
+    refused = [
         _problem(config, key, f"{format_size(size)} does not fit: {numbers}, {hint}") for key, size in fixed.values()
     ]
+    return sorted(refused, key=lambda problem: (problem.file, problem.line or 0))
 
 
 def _problem(config: Config, key: str, message: str) -> Problem:

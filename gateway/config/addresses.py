@@ -93,13 +93,13 @@ def url_fault(url: str) -> str | None:
     """Say what is wrong with a broker's url; None when nothing is. Credentials in it are never repeated."""
     usable = [scheme for scheme in URL_SCHEMES if f"upstream.urls={scheme}" not in NOT_YET]
     expected = f"expected {' or '.join(f'{scheme}://' for scheme in usable)}host:port"
+    if "@" in url and url_scheme(url) != "unix":
+        return "credentials do not belong into an address, expected username and password_file"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return f"the address cannot be understood, {expected}"
-    if parts.username is not None or "@" in parts.netloc:
-        return "credentials do not belong into an address, expected username and password_file"
     if parts.scheme not in URL_SCHEMES or "://" not in url:
         return f'"{url}" has no known scheme, {expected}'
     if parts.scheme not in usable:

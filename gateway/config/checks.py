@@ -70,7 +70,9 @@ def _check_upstream(upstream: Upstream, path: Path, report: Report) -> None:
 
 def _check_client_ids(upstreams: tuple[Upstream, ...], report: Report) -> None:
     for (first, one), (second, other) in combinations(enumerate(upstreams), 2):
-        if one.client_id and one.client_id == other.client_id and set(one.urls) & set(other.urls):
+        same_broker = bool(set(one.urls) & set(other.urls))
+        # Equal names make equal ids, and are named already.
+        if one.client_id == other.client_id and one.name != other.name and same_broker:
             message = (
                 f'"{one.client_id}" is the client id of upstream[{first}] at the same broker, which would throw one '
                 "out for the other for ever, expected another one"

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -55,6 +54,8 @@ class _Converter:
 
     def _unknown(self, rows: Mapping[str, Key], path: Path, name: str) -> None:
         usable = [known for known in rows if _schema_path((*path, known)) not in NOT_YET]
+        from difflib import get_close_matches  # only a mistake pays for it
+
         near = get_close_matches(name, usable, n=1)
         if near:
             if not self._report.has((*path, near[0])):
@@ -81,15 +82,18 @@ class _Converter:
         if not isinstance(node.value, list):
             self._wrong_shape(node, key, path)
             return _WRONG
-        if not node.value:
-            return _WRONG  # an empty list says no more than no list: the default holds
+        if not node.value and key.default:
+            # The default is not empty: nobody could tell whether it or nothing is wanted.
+            self._report.wrong(path, f"the list is empty, expected {_expected(key, path)}, or no such key")
+            return _WRONG
         tables = []
         for index, item in enumerate(node.value):
             if isinstance(item.value, dict):
                 tables.append(self.table(item, model, (*path, index)))
             else:
                 self._wrong_shape(item, key, (*path, index))
-        return tuple(tables) or _WRONG
+        # A list with a hole would shift the numbers of those behind it.
+        return tuple(tables) if len(tables) == len(node.value) else _WRONG
 
     def _wrong_shape(self, node: Node, key: Key, path: Path) -> None:
         what = describe(node.value)

@@ -270,6 +270,8 @@ def path(*, empty: bool = True) -> Leaf:
         given = _text(value)
         if "\0" in given:
             raise ValueError(f"{describe(given)} is no path")
+        if "\n" in given or "-----BEGIN" in given:
+            raise ValueError("this is a file's content, not its path")  # it may be a private key: never repeated
         if given == "" and not empty:
             raise ValueError("the path is empty")
         return Path(given) if given else None

@@ -64,7 +64,10 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Row(k.name(), "shown to viewers and in the log; one of its own per upstream")] = "main"
     urls: Annotated[
         tuple[str, ...],
-        Row(k.many(k.text("an address such as mqtts://host:8883"), least=1), "tried in turn: mqtt:// or mqtts://"),
+        Row(
+            k.many(k.text("an address such as mqtts://host:8883"), least=1, single=True),
+            "one or a list, tried in turn: mqtt:// or mqtts://",
+        ),
     ] = ("mqtt://127.0.0.1:1883",)
     protocol: Annotated[
         Literal["auto", "5", "3.1.1"], Row(k.choice("auto", "5", "3.1.1"), "auto: 5, then 3.1.1 if refused")

@@ -1,0 +1,73 @@
+"""The example file is the code's own word."""
+
+import re
+from pathlib import Path
+
+import pytest
+import tomli
+from support.configfolder import Folder
+
+from gateway.config import load
+from gateway.config.availability import NOT_YET
+from gateway.config.example import example
+from gateway.config.model import Config
+from gateway.config.rows import Table, Tables, keys
+
+FILE = Path(__file__).parents[2] / "config.example.toml"
+SET = re.compile(r"# (?P<line>[a-z_.]+ = .*)")
+
+
+def test_the_file_equals_the_code() -> None:
+    assert FILE.read_text() == example(), "run: python -m gateway.config.example > config.example.toml"
+
+
+def test_as_it_stands_it_says_the_defaults(folder: Folder) -> None:
+    assert folder.load(example()) == load(None, environ={})
+
+
+def test_every_line_taken_out_of_its_comment_says_the_defaults_too(folder: Folder) -> None:
+    text = example().replace('"/var/lib/sensor-gateway"', '"/var/lib/sensor-gateway"')
+    lines = [
+        match["line"] if (match := SET.fullmatch(line)) and "(no default)" not in line else line
+        for line in text.splitlines()
+    ]
+    assert len(set(lines) - set(text.splitlines())) > 40
+    assert folder.load("\n".join(lines)) == load(None, environ={})
+
+
+def test_every_key_that_works_is_there_with_help_and_no_other() -> None:
+    lines = example().splitlines()
+    live = tomli.loads("\n".join(match["line"] if (match := SET.fullmatch(line)) else line for line in lines))
+    assert shown(live) == known(Config)
+    assert all(re.search(r" # \w", line) for line in lines if " = " in line and line[:2] != "# s")
+
+
+def shown(table: dict[str, object], prefix: str = "") -> set[str]:
+    found = set()
+    for name, value in table.items():
+        inner = value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else value
+        found.add(f"{prefix}{name}")
+        if isinstance(inner, dict):
+            found |= shown(inner, f"{prefix}{name}.")
+    return found
+
+
+def known(model: type, prefix: str = "") -> set[str]:
+    found = set()
+    for name, key in keys(model).items():
+        path = f"{prefix}{name}"
+        if path not in NOT_YET:
+            found.add(path)
+            if isinstance(key.row.kind, Table | Tables):
+                found |= known(key.row.kind.model, f"{path}.")
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(path for path in NOT_YET if "=" not in path))
+def test_what_is_held_back_is_a_key_of_the_model(path: str) -> None:
+    """A misspelt line in the list would hold back nothing."""
+    model: type = Config
+    for name in path.split("."):
+        kind = keys(model)[name].row.kind
+        if isinstance(kind, Table | Tables):
+            model = kind.model
