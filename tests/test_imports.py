@@ -32,15 +32,16 @@ PLAN = (
         (
             *("origin", "credentials", "roles"),
             *("commands", "events", "dialects", "replay", "session"),
-            *("tls", "connection", "http", "server"),
+            *("tls", "http", "modules", "static", "front", "connection", "server"),
         ),
     ),
     Wing(
         3,
         "gateway.upstream",
         (
-            *("backoff", "properties", "names", "address", "acknowledgements"),
-            *("bufferedsocket", "connector", "subscriptions", "client", "link"),
+            *("backoff", "counters", "properties", "names", "address", "acknowledgements"),
+            *("bufferedsocket", "websocket", "connector", "subscriptions", "client", "pahocheck"),
+            *("announcer", "canary", "publishing", "failback", "link", "upstreams"),
         ),
     ),
     Wing(3, "gateway.logs", ("sqlite", "jetstream")),

@@ -1,0 +1,132 @@
+"""The command `sensor-gateway`. Thin: what a command does stands elsewhere and is imported only when it runs.
+
+Exit codes: 0 fine, 1 failed, 2 usage, 78 bad configuration (EX_CONFIG of sysexits.h).
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway import __version__
+from gateway.config import DEFAULT_PATH, Config, ConfigError, load
+from gateway.errors import GatewayError
+
+EX_CONFIG = 78
+
+# Files are opened by those who can say what is wrong with them, all problems at once.
+FILE = click.Path(path_type=Path)
+
+
+class Commands(click.Group):
+    """Turns errors meant for people into one clear line and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            context.exit(EX_CONFIG)
+        except GatewayError as error:
+            click.echo(f"sensor-gateway: {error}", err=True)
+            context.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sensor-gateway")
+def main() -> None:
+    """Streams MQTT sensor messages to live dashboards over secure WebSocket."""
+
+
+def _load(path: Path | None) -> Config:
+    """The configuration at `path`; the default one may be missing: then all keys have their defaults."""
+    if path is None and not DEFAULT_PATH.exists():
+        return load(None)
+    return load(path or DEFAULT_PATH)
+
+
+@main.command()
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def run(config: Path | None) -> None:
+    """Run the gateway until it is told to stop."""
+    settings = _load(config)
+    from gateway.daemon import run
+
+    sys.exit(run(settings))
+
+
+@main.command()
+@click.argument("file", type=FILE, required=False)
+def check(file: Path | None) -> None:
+    """Check a configuration file: prints "ok", or every problem with its line."""
+    load(file or DEFAULT_PATH)
+    click.echo("ok")
+
+
+@main.command()
+@click.option(
+    "--broker", metavar="URL", help="Use this broker in place of the embedded one, for topics under sensors/."
+)
+@click.option("--devices", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Simulated devices.")
+def demo(broker: str | None, devices: int) -> None:
+    """Show everything on this machine: broker, simulated sensors, gateway, dashboard."""
+    from gateway.commands.demo import run_demo
+
+    sys.exit(run_demo(broker=broker, devices=devices))
+
+
+@main.command()
+@click.argument("filters", metavar="FILTER...", nargs=-1, required=True)
+@click.option("--url", default="wss://localhost:8443/stream", show_default=True, help="The gateway's stream.")
+@click.option("--token-file", type=FILE, help="File with a token.")
+@click.option("--ca", type=FILE, help="Certificates to trust (PEM), in place of the system's.")
+@click.option("--insecure", is_flag=True, help="Believe any certificate.")
+@click.option("--json", "raw", is_flag=True, help="Print every object of the stream as it comes, one a line.")
+def watch(
+    filters: tuple[str, ...], url: str, token_file: Path | None, ca: Path | None, insecure: bool, raw: bool
+) -> None:
+    """Print the messages whose topics match, as they come; notes go to standard error."""
+    from gateway.commands.watch import Watch, run_watch
+    from gateway.commands.watch_text import Printer
+    from gateway.topics import validate_filter
+
+    for each in filters:
+        try:
+            validate_filter(each)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="FILTER") from None
+    printer = Printer(sys.stdout, sys.stderr, raw=raw)
+    sys.exit(run_watch(Watch(list(filters), url, printer, token_file=token_file, ca=ca, insecure=insecure)))
+
+
+@main.command()
+@click.option("--url", required=True, help="The broker: mqtt://HOST[:PORT] or mqtts://HOST[:PORT].")
+@click.option("--devices", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), help="Messages per second of all; default: as real ones."
+)
+@click.option("--families", help="Families, separated by commas; default: all.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed says the same things.")
+@click.option("--username", help="For the broker.")
+@click.option("--password-file", type=FILE, help="File with the password for the broker.")
+@click.option("--ca", type=FILE, help="Certificates to trust for mqtts (PEM), in place of the system's.")
+def simulate(
+    url: str,
+    devices: int,
+    rate: float | None,
+    families: str | None,
+    seed: int,
+    username: str | None,
+    password_file: Path | None,
+    ca: Path | None,
+) -> None:
+    """Publish simulated sensors to a broker until Ctrl-C; takes back what it retained there."""
+    from devices.simulator import Fleet
+    from gateway.commands.simulate import Simulation, run_simulation
+
+    try:
+        fleet = Fleet(seed, devices, families.split(",") if families else None, rate=rate)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--families") from None
+    sys.exit(run_simulation(Simulation(fleet, url, username=username, password_file=password_file, ca=ca)))
