@@ -21,6 +21,8 @@ class EspHome:
     family = "esphome"
 
     def recognises(self, topic: str, payload: bytes) -> bool:
+        if topic.endswith("/debug"):
+            return payload[:2] == b"\x1b["  # the log, coloured
         levels = topic.rsplit("/", 3)
         if len(levels) < 4 or levels[3] not in ("state", "command") or levels[1] not in _COMPONENTS:
             return False

@@ -77,7 +77,7 @@ def _component(out: list[Reading], device: str, channel: str, component: dict[st
     phases = kind in ("em", "emdata")
     for key, value in component.items():
         known = _PLAIN.get(key)
-        if known is not None:
+        if known is not None and type(value) is not dict:
             if numbers.is_number(value):
                 out.append(Reading(device, channel, known[0], value, known[1], time))  # type: ignore[arg-type]
             elif key == "value" and isinstance(value, bool):

@@ -11,7 +11,7 @@ from functools import lru_cache
 from devices import numbers, quantities
 from devices.reading import DeviceState, Reading
 
-_KIND = re.compile(r"SENSOR|STATE|LWT|RESULT|ENERGY|UPTIME|MARGINS|HASS_STATE|(?:INFO|POWER|STATUS)\d*")
+_KIND = re.compile(r"SENSOR|STATE|LWT|RESULT|UPTIME|MARGINS|HASS_STATE|(?:INFO|POWER|STATUS|ENERGY)\d*")
 _PREFIXES = ("tele", "stat", "cmnd")
 _HEX4 = re.compile(r"[0-9A-F]{4}")
 _SWITCH = re.compile(r"POWER\d*")

@@ -69,6 +69,7 @@ class Zigbee2Mqtt:
     family = "zigbee2mqtt"
 
     def __init__(self) -> None:
+        self.generation = 0  # goes up with every base topic that becomes known
         self._bases: Bounded[str, None] = Bounded(_MAX_BASES)
         self._bases["zigbee2mqtt"] = None
         # (base, friendly name) → property → (unit, whether it is a setting)
@@ -103,7 +104,7 @@ class Zigbee2Mqtt:
             return ()
         if topic.endswith("/bridge/info"):
             if payload:
-                self._bases[topic.removesuffix("/bridge/info")] = None
+                self._found(topic.removesuffix("/bridge/info"))
             return ()
         online = numbers.availability(payload)
         split = self._split(topic)
@@ -113,13 +114,18 @@ class Zigbee2Mqtt:
             return (DeviceState("bridge", online),)
         return () if split is None else (DeviceState(split[1].removesuffix("/availability"), online),)
 
+    def _found(self, base: str) -> None:
+        if base not in self._bases:
+            self._bases[base] = None
+            self.generation += 1
+
     def _learn(self, base: str, payload: bytes) -> None:
         if not payload:
             return
         document = numbers.load_json(payload, numbers.MAX_STATE)
         if not isinstance(document, list):
             raise DecodeError("bridge/devices must be a JSON array")
-        self._bases[base] = None
+        self._found(base)
         for device in document[:_MAX_DEVICES]:
             if not isinstance(device, dict):
                 continue

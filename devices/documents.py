@@ -1,0 +1,164 @@
+"""Readings out of a document that no family explains: every number in it, named by its path.
+
+Shared by the fallbacks for JSON, CBOR and MessagePack. The device is the topic, the channel the path to the object, the
+quantity the key; a lone `value` is named by the topic's last level instead.
+"""
+
+import math
+from collections.abc import Mapping
+
+from devices import numbers, quantities
+from devices.reading import Reading, Value
+
+_MAX_READINGS = 256
+_MAX_ITEMS = 64
+_DEEPEST = 8
+_TIME_KEYS = frozenset({
+    "time", "ts", "timestamp", "datetime", "date_time", "tst", "utc", "epoch", "unixtime", "unix_time", "created_at",
+    "received_at", "measured_at", "time_stamp", "t_s", "last_seen", "lastseen", "last_updated",
+})  # fmt: skip
+_IDENTITY = frozenset({
+    "id", "idx", "uid", "uuid", "mac", "serial", "sn", "seq", "ip", "from", "to", "version", "fw", "firmware", "pid",
+    "device_id", "sensor_id", "ssid", "bssid", "nvalue",
+})  # fmt: skip
+_UNIT_KEYS = ("unit", "units", "unit_of_measurement", "uom", "Unit")
+_TRUTHS = frozenset(name for name, usual in quantities.QUANTITIES.items() if usual is None) | {
+    "state", "door", "window", "alarm", "leak", "moving", "power_state", "relay", "open", "closed",
+}  # fmt: skip
+_SPLIT_NAMES = ("temperature", "humidity", "pressure")
+
+
+def place(topic: str) -> tuple[str, str, str | None]:
+    """(device, quantity, unit) by topic alone: the device is the topic without its last level, which is the quantity.
+
+    `…/door/state` speaks of the door; a topic that ends in a slash has no last level, and is the device itself.
+    """
+    device, _, last = topic.rpartition("/")
+    if last == "state" and "/" in device:
+        device, _, last = device.rpartition("/")
+    if not last:
+        return device or topic, "value", None
+    quantity, unit = quantities.named(last) if len(last) <= 64 else (last[:64].lower(), None)
+    return device, quantity or "value", unit
+
+
+def readings(topic: str, document: object, now: float) -> list[Reading]:
+    """The document's readings, at most 256. Non-finite numbers, nulls, free text and identifiers are left out."""
+    if not isinstance(document, Mapping | list):
+        value = _value(document)
+        if value is None:
+            return []
+        device, quantity, unit = place(topic)
+        return [Reading(device, None, quantity, value[0], value[1] or unit, None)]
+    time = _time(document, now)
+    if isinstance(document, Mapping) and "value" in document and _lone(document):
+        value = _value(document["value"])
+        if value is None:
+            return []
+        device, quantity, unit = place(topic)
+        return [Reading(device, None, quantity, value[0], value[1] or _stated(document) or unit, time)]
+    out: list[Reading] = []
+    # A list of one record is the record.
+    root = document[0] if isinstance(document, list) and len(document) == 1 else document
+    _walk(out, topic, "", root, time if root is document else _time(root, now), 0)
+    return out
+
+
+def _time(document: object, now: float) -> float | None:
+    if isinstance(document, Mapping):
+        for key, value in document.items():
+            if isinstance(key, str) and len(key) <= 24 and quantities.snake(key) in _TIME_KEYS:
+                found = numbers.timestamp(value, now)
+                if found is not None:
+                    return found
+    return None
+
+
+def _lone(document: Mapping[object, object]) -> bool:
+    """Whether `value` is the only measurement beside times, units and texts."""
+    for key, value in document.items():
+        if key == "value" or value is None or isinstance(value, str):
+            continue
+        if not isinstance(key, str) or quantities.snake(key) not in _TIME_KEYS:
+            return False
+    return True
+
+
+def _stated(document: Mapping[object, object]) -> str | None:
+    for key in _UNIT_KEYS:
+        if key in document:
+            return quantities.unit(document[key])
+    return None
+
+
+def _value(value: object) -> tuple[Value, str | None] | None:
+    """A value and the unit it may carry in its own text."""
+    if isinstance(value, bool):
+        return value, None
+    if isinstance(value, int):
+        # Beyond a float's range a number is no measurement, and up to 2^64 counters are real.
+        return (value, None) if abs(value) <= 2**64 else None
+    if isinstance(value, float):
+        return (value, None) if math.isfinite(value) else None
+    if isinstance(value, str) and len(value) <= 64:
+        return numbers.measured(value)
+    return None
+
+
+def _walk(out: list[Reading], device: str, path: str, node: object, time: float | None, level: int) -> None:
+    if level > _DEEPEST or len(out) >= _MAX_READINGS:
+        return
+    if isinstance(node, list):
+        for index, item in enumerate(node[:_MAX_ITEMS]):
+            if isinstance(item, Mapping | list):
+                _walk(out, device, f"{path}.{index}" if path else str(index), item, time, level + 1)
+        return
+    if not isinstance(node, Mapping):
+        return
+    shared = _stated(node)
+    for key, value in node.items():
+        if len(out) >= _MAX_READINGS:
+            return
+        name = key if isinstance(key, str) else str(key)
+        if len(name) > 64:
+            continue
+        if isinstance(value, Mapping):
+            if not _pair(out, device, path, name, value, time):
+                _walk(out, device, f"{path}.{name}" if path else name, value, time, level + 1)
+            continue
+        if isinstance(value, list):
+            _walk(out, device, f"{path}.{name}" if path else name, value, time, level + 1)
+            continue
+        quantity, unit = quantities.named(name)
+        if not quantity or quantity in _IDENTITY or quantity in _TIME_KEYS or name in _UNIT_KEYS:
+            continue
+        found = _value(value)
+        if found is None and isinstance(value, str) and quantity in _TRUTHS:
+            on = numbers.truth(value)
+            found = None if on is None else (on, None)
+        if found is None:
+            continue
+        channel = path or None
+        head, _, tail = quantity.rpartition("_")
+        if head and tail in _SPLIT_NAMES and tail in node:
+            # {"temperature": …, "roomTemperature": …}: the second is the same quantity of another part.
+            quantity, channel = tail, f"{path}.{name}" if path else name
+        unit = found[1] or (shared if name == "value" else None) or unit
+        if unit is None:
+            unit = quantities.unit(node.get(f"{name}_unit") or node.get(f"{name}Unit"))
+        out.append(Reading(device, channel, quantity, found[0], unit, time))
+
+
+def _pair(
+    out: list[Reading], device: str, path: str, name: str, node: Mapping[object, object], time: float | None
+) -> bool:
+    """{"temperature": {"value": 21.5, "unit": "C"}}: one reading, named by its key where that is a known quantity."""
+    if "value" not in node or not any(key in node for key in _UNIT_KEYS):
+        return False
+    quantity, unit = quantities.named(name)
+    if quantity not in quantities.QUANTITIES:
+        return False
+    value = _value(node["value"])
+    if value is not None:
+        out.append(Reading(device, path or None, quantity, value[0], value[1] or _stated(node) or unit, time))
+    return True

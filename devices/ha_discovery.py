@@ -1,0 +1,285 @@
+"""Home Assistant's MQTT discovery: `<prefix>/<component>/[<node>/]<object>/config` describes other topics.
+
+Sources: home-assistant.io "MQTT discovery", "MQTT sensor", "MQTT binary sensor", the list of abbreviations. A value
+template is never evaluated: only a plain path into `value_json` (or `value` itself) is understood, anything else yields
+no reading. What a configuration says is believed for names and units, and may still be wrong.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from devices import numbers, quantities
+from devices.bounded import Bounded
+from devices.generic import BY_UNIT
+from devices.reading import DecodeError, DeviceState, Reading, Value
+
+_MAX_TOPICS = 5000
+_MAX_PER_TOPIC = 128
+_MAX_CONFIG = 64 * 1024
+
+_SHORT = {
+    "stat_t": "state_topic", "val_tpl": "value_template", "unit_of_meas": "unit_of_measurement",
+    "dev_cla": "device_class", "uniq_id": "unique_id", "obj_id": "object_id", "pl_on": "payload_on",
+    "pl_off": "payload_off", "dev": "device", "avty_t": "availability_topic", "avty": "availability",
+    "pl_avail": "payload_available", "pl_not_avail": "payload_not_available", "cmps": "components", "p": "platform",
+}  # fmt: skip
+_COMPONENTS = frozenset({
+    "sensor", "binary_sensor", "switch", "light", "number", "select", "button", "text", "climate", "cover", "fan",
+    "lock", "update", "event", "device_tracker", "device_automation", "camera", "image", "alarm_control_panel", "tag",
+    "humidifier", "vacuum", "valve", "siren", "scene", "water_heater", "lawn_mower", "device", "notify",
+})  # fmt: skip
+_TEMPLATE = re.compile(
+    r"\s*\{\{-?\s*(value_json|value)((?:\.[A-Za-z_]\w*|\[\s*(?:'[^'\\\]]*'|\"[^\"\\\]]*\"|\d{1,4})\s*\])*)"
+    r"\s*(?:\|\s*(?:float|is_defined)\s*)*-?\}\}\s*",
+    re.ASCII,
+)
+_STEP = re.compile(r"\.([A-Za-z_]\w*)|\[\s*(?:'([^']*)'|\"([^\"]*)\"|(\d+))\s*\]", re.ASCII)
+
+
+class Entity(NamedTuple):
+    """One discovered entity; `path` leads into the JSON payload, () is the plain payload, None is not understood."""
+
+    component: str
+    device: str | None
+    object_id: str
+    device_class: str | None
+    unit: str | None
+    path: tuple[str | int, ...] | None
+    payload_on: str
+    payload_off: str
+    esphome: bool
+
+    @property
+    def quantity(self) -> str | None:
+        """Canonical name by the device class, else by a unit that only one quantity has; None if neither says."""
+        if self.device_class:
+            return quantities.from_device_class(self.device_class, self.component == "binary_sensor")
+        return BY_UNIT.get(self.unit or "")
+
+
+class HomeAssistantDiscovery:
+    """Learns entities from retained configurations; decodes topics that only discovery explains."""
+
+    family = "ha_discovery"
+
+    def __init__(self) -> None:
+        self.generation = 0  # goes up whenever other topics may be recognised or claimed than before
+        self.entities: Bounded[str, dict[str, Entity]] = Bounded(_MAX_TOPICS)  # state topic → config key → entity
+        self.names: Bounded[str, str] = Bounded(_MAX_TOPICS)  # device → name
+        self._sources: Bounded[str, list[tuple[str, str]]] = Bounded(_MAX_TOPICS)  # config topic → (state topic, key)
+        self._availability: Bounded[str, tuple[str, str, str]] = Bounded(_MAX_TOPICS)  # topic → device, on, off
+
+    def recognises(self, topic: str, payload: bytes) -> bool:
+        return _is_config(topic) or topic in self.entities or topic == "homeassistant/status"
+
+    def claims(self, topic: str) -> bool:
+        return _is_config(topic) or topic in self._availability or topic == "homeassistant/status"
+
+    def observe(self, topic: str, payload: bytes, retained: bool, now: float) -> Sequence[DeviceState]:
+        if topic == "homeassistant/status":
+            online = numbers.availability(payload)
+            return () if online is None else (DeviceState("homeassistant", online),)
+        if _is_config(topic):
+            self._configure(topic, payload)
+            return ()
+        known = self._availability.get(topic)
+        if known is None:
+            return ()
+        device, on, off = known
+        text = payload.decode("utf-8", "replace") if len(payload) <= numbers.MAX_TEXT else ""
+        online = True if text == on else False if text == off else numbers.availability(payload)
+        return () if online is None else (DeviceState(device, online),)
+
+    def _configure(self, topic: str, payload: bytes) -> None:
+        self.generation += 1
+        for state_topic, key in self._sources.pop(topic, ()):
+            entities = self.entities.get(state_topic)
+            if entities is not None:
+                entities.pop(key, None)
+                if not entities:
+                    del self.entities[state_topic]
+        if not payload:
+            return
+        document = _long(numbers.load_object(payload, _MAX_CONFIG))
+        levels = topic.split("/")
+        component, object_id = levels[-4] if levels[-4] in _COMPONENTS and len(levels) > 4 else levels[-3], levels[-2]
+        sources: list[tuple[str, str]] = []
+        components = document.get("components")
+        if isinstance(components, dict):
+            shared = {key: value for key, value in document.items() if key != "components"}
+            for name, item in list(components.items())[:_MAX_PER_TOPIC]:
+                item = _long(item) if isinstance(item, dict) else {}
+                if set(item) - {"platform"}:  # reduced to its platform, a component is being removed
+                    self._add({**shared, **item}, str(item.get("platform")), str(name), topic, sources)
+        else:
+            self._add(document, component, object_id, topic, sources)
+        if sources:
+            self._sources[topic] = sources
+
+    def _add(
+        self, config: dict[str, object], component: str, name: str, topic: str, sources: list[tuple[str, str]]
+    ) -> None:
+        base = config.get("~")
+        state_topic = _expand(config.get("state_topic"), base)
+        device = config.get("device")
+        device = _long(device) if isinstance(device, dict) else {}
+        identifiers = device.get("identifiers", device.get("ids"))
+        if isinstance(identifiers, list):
+            identifiers = identifiers[0] if identifiers else None
+        identity = str(identifiers) if isinstance(identifiers, str | int) else None
+        title = device.get("name")
+        if identity is not None and isinstance(title, str) and len(title) <= 256:
+            self.names[identity] = title
+        unique = config.get("unique_id")
+        maker = f"{device.get('sw', device.get('sw_version', ''))}{device.get('mf', '')}".lower()
+        esphome = "esphome" in maker or (isinstance(unique, str) and unique.startswith("ESP"))
+        if not esphome:  # ESPHome's own topics name its devices
+            self._add_availability(config, base, identity)
+        if state_topic is None:
+            return
+        if "+" in state_topic or "#" in state_topic or not state_topic:
+            raise DecodeError("state_topic must be one topic, without wildcards")
+        device_class = config.get("device_class")
+        entity = Entity(
+            component,
+            identity,
+            name,
+            device_class if isinstance(device_class, str) and len(device_class) <= 64 else None,
+            quantities.unit(config.get("unit_of_measurement")),
+            _path(config.get("value_template")),
+            str(config.get("payload_on", "ON")),
+            str(config.get("payload_off", "OFF")),
+            esphome,
+        )
+        key = f"{topic} {name}"
+        entities = self.entities.get(state_topic)
+        if entities is None:
+            entities = self.entities[state_topic] = {}
+        if len(entities) < _MAX_PER_TOPIC:
+            entities[key] = entity
+            sources.append((state_topic, key))
+
+    def _add_availability(self, config: dict[str, object], base: object, identity: str | None) -> None:
+        on, off = config.get("payload_available", "online"), config.get("payload_not_available", "offline")
+        topics = [_expand(config.get("availability_topic"), base)]
+        several = config.get("availability")
+        if isinstance(several, list):
+            # A bridge's own state is in most lists, and says nothing of this device.
+            topics += [_expand(_long(item).get("topic"), base) for item in several[-1:] if isinstance(item, dict)]
+        for topic in topics:
+            if topic and identity and not topic.endswith("/bridge/state"):
+                self._availability[topic] = identity, str(on), str(off)
+
+    def plain(self, topic: str) -> Entity | None:
+        """The entity whose state is this topic's whole payload, if exactly one is."""
+        entities = self.entities.get(topic)
+        if not entities or len(entities) != 1:
+            return None
+        entity = next(iter(entities.values()))
+        return entity if entity.path == () else None
+
+    def units(self, topic: str) -> dict[str, str]:
+        """Quantity → unit of the entities below a topic, those left out on which two entities disagree."""
+        found: dict[str, str] = {}
+        for entity in self.entities.get(topic, {}).values():
+            quantity = entity.quantity
+            if quantity is None or entity.unit is None:
+                continue
+            if found.setdefault(quantity, entity.unit) != entity.unit:
+                found[quantity] = ""
+        return {quantity: unit for quantity, unit in found.items() if unit}
+
+    def decode(self, topic: str, payload: bytes, retained: bool, now: float) -> list[Reading]:
+        entities = self.entities.get(topic)
+        if not payload or not entities or _is_config(topic):
+            return []
+        document: object = None
+        if any(entity.path for entity in entities.values()):
+            document = numbers.load_json(payload)
+        text = payload.decode("utf-8", "replace").strip() if len(payload) <= numbers.MAX_TEXT else None
+        out: list[Reading] = []
+        seen: set[tuple[str, str | None, str]] = set()
+        for entity in entities.values():
+            if entity.path is None:
+                continue
+            value = _value(entity, _follow(document, entity.path) if entity.path else text)
+            if value is None:
+                continue
+            device = entity.device or topic.rpartition("/")[0] or topic
+            channel: str | None = entity.object_id
+            quantity = entity.quantity
+            if quantity is None:
+                last = entity.path[-1] if entity.path else entity.object_id
+                quantity = quantities.quantity(str(last))
+            if entity.esphome and (device, None, quantity) not in seen:
+                channel = None  # as ESPHome's own topics are named
+            if (device, channel, quantity) not in seen:
+                seen.add((device, channel, quantity))
+                out.append(Reading(device, channel, quantity, value, entity.unit, None))
+        return out
+
+
+def _is_config(topic: str) -> bool:
+    if not topic.endswith("/config"):
+        return False
+    levels = topic.split("/")
+    return len(levels) >= 4 and (levels[-3] in _COMPONENTS or (len(levels) > 4 and levels[-4] in _COMPONENTS))
+
+
+def _long(config: dict[str, object]) -> dict[str, object]:
+    """The configuration with abbreviated keys written out; full and short ones may be mixed."""
+    return {_SHORT.get(key, key): value for key, value in config.items()}
+
+
+def _expand(topic: object, base: object) -> str | None:
+    """A topic with "~" at either end replaced by the base topic; None for what is no topic."""
+    if not isinstance(topic, str) or len(topic) > 1024:
+        return None
+    if isinstance(base, str) and len(base) <= 1024:
+        if topic.startswith("~"):
+            topic = base + topic[1:]
+        if topic.endswith("~"):
+            topic = topic[:-1] + base
+    return topic
+
+
+def _path(template: object) -> tuple[str | int, ...] | None:
+    """The plain path that a template is, () without one or for `value`; None for anything that needs evaluation."""
+    if template is None or template == "":
+        return ()
+    if not isinstance(template, str) or len(template) > 256:
+        return None
+    found = _TEMPLATE.fullmatch(template)
+    if found is None or (found[1] == "value" and found[2]):
+        return None
+    steps: list[str | int] = []
+    for dotted, single, double, index in _STEP.findall(found[2]):
+        steps.append(int(index) if index else dotted or single or double)
+    if found[1] == "value_json" and not steps:
+        return None
+    return tuple(steps)
+
+
+def _follow(document: object, path: tuple[str | int, ...]) -> object:
+    for step in path:
+        if isinstance(document, dict):
+            document = document.get(step)
+        elif isinstance(document, list) and isinstance(step, int) and step < len(document):
+            document = document[step]
+        else:
+            return None
+    return document
+
+
+def _value(entity: Entity, value: object) -> Value | None:
+    if entity.component in ("binary_sensor", "switch"):
+        text = ("true" if value else "false") if isinstance(value, bool) else str(value)
+        if text.lower() == entity.payload_on.lower():
+            return True
+        return False if text.lower() == entity.payload_off.lower() else None
+    if entity.component != "sensor":
+        return None
+    if isinstance(value, str):
+        return numbers.number(value)
+    return value if numbers.is_number(value) else None  # type: ignore[return-value]

@@ -1,0 +1,300 @@
+"""Which family decodes a topic, and the one place where a decoder may fail.
+
+`auto` asks the families of the table in order whether they recognise the topic and payload, and sticks to the answer
+for the topic; topics of no family fall back to JSON, binary documents and plain values, payload by payload, until
+discovery tells better. Nothing here raises outward: a failure is counted by family and topic.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import NamedTuple
+
+from devices import numbers, quantities
+from devices.bounded import Bounded
+from devices.ha_discovery import HomeAssistantDiscovery
+from devices.mapping import DeviceRule, Filter, Mapping
+from devices.reading import DecodeError, Decoder, DeviceState, Reading
+from devices.table import DeviceTable
+
+ENTRY_POINTS = "sensor_gateway.devices"
+AUTO = "auto"
+
+# Order decides: what a topic says for certain comes before what a payload's shape suggests.
+FAMILIES: dict[str, str] = {
+    "sparkplug_b": "devices.sparkplug:Sparkplug",
+    "tts_v3": "devices.tts:TheThingsStack",
+    "chirpstack_v4": "devices.chirpstack:ChirpStack",
+    "shelly_gen2": "devices.shelly_gen2:ShellyGen2",
+    "shelly_gen1": "devices.shelly_gen1:ShellyGen1",
+    "tasmota": "devices.tasmota:Tasmota",
+    "zigbee2mqtt": "devices.zigbee2mqtt:Zigbee2Mqtt",
+    "homie": "devices.homie:Homie",
+    "owntracks": "devices.owntracks:OwnTracks",
+    "frigate": "devices.frigate:Frigate",
+    "omg_ble": "devices.theengs:Theengs",
+    "ruuvi": "devices.ruuvi:Ruuvi",
+    "rtl_433": "devices.rtl433:Rtl433",
+    "senml": "devices.senml:Senml",
+    "esphome": "devices.esphome:EspHome",
+    "ha_discovery": "devices.ha_discovery:HomeAssistantDiscovery",
+}
+FALLBACKS: dict[str, str] = {
+    "json": "devices.generic:Json",
+    "cbor_msgpack": "devices.binary:Binary",
+    "scalar": "devices.generic:Scalar",
+}
+
+_LOOSE = frozenset(("esphome", "shelly_gen2"))  # their prefix is free: they claim any …/status and …/online
+_MAX_TOPICS = 20_000
+_MAX_FAILURES = 1000
+_SETTLED = 3  # messages after which a topic that no family recognised is taken for one of none
+_EVENTS = re.compile(
+    r"(?:.*/)?(?:actions?|buttons?|click|press|alarms?|events?|event/.*|events/rpc|input_event/.*|longpush/.*|RESULT"
+    r"|BTtoMQTT|RFtoMQTT|433toMQTT|(?:bridge/)?logging|tags?|scan|doorbell|ring|notif(?:y|ication)s?)"
+    r"|spBv1\.0/.*|rtl_433/.*/events"
+)
+
+_log = logging.getLogger("sensor_gateway.devices")
+
+
+class Failure(NamedTuple):
+    """How often a family's decoder failed on a topic, and how it did the last time."""
+
+    family: str
+    topic: str
+    times: int
+    reason: str
+
+
+class _Rule(NamedTuple):
+    filter: Filter
+    decoder: Decoder | None
+    name: str | None
+    area: str | None
+    keep_all: bool
+
+
+class _Choice(NamedTuple):
+    decoder: Decoder | None  # None: one of the fallbacks, by payload
+    generation: int
+    seen: int
+
+
+_NO_RULE = _Rule(Filter("#"), None, None, None, False)
+
+
+def load(target: str) -> Decoder:
+    """A decoder by its `module:Class`."""
+    module, _, name = target.partition(":")
+    decoder: Decoder = getattr(import_module(module), name)()
+    return decoder
+
+
+class Registry:
+    """All decoders, and what was heard from the devices. Raises ValueError for a rule with an unknown family."""
+
+    def __init__(self, rules: Iterable[DeviceRule] = ()) -> None:
+        self.table = DeviceTable()
+        self._families: dict[str, Decoder] = {name: load(target) for name, target in FAMILIES.items()}
+        self._fallbacks: dict[str, Decoder] = {name: load(target) for name, target in FALLBACKS.items()}
+        self._load_plugins()
+        discovery = self._families["ha_discovery"]
+        assert isinstance(discovery, HomeAssistantDiscovery)
+        self._discovery = discovery
+        self._changing = [decoder for decoder in self._families.values() if hasattr(decoder, "generation")]
+        self._named = [decoder for decoder in self._families.values() if hasattr(decoder, "names")]
+        self._rules = [self._rule(rule) for rule in rules]
+        self._by_topic: Bounded[str, _Rule] = Bounded(_MAX_TOPICS)
+        self._choices: Bounded[str, _Choice] = Bounded(_MAX_TOPICS)
+        self._claims: Bounded[str, tuple[Decoder, ...]] = Bounded(_MAX_TOPICS)
+        self._claims_of = -1
+        self._failures: Bounded[tuple[str, str], tuple[int, str]] = Bounded(_MAX_FAILURES)
+        self.failures_by_family: dict[str, int] = {}
+
+    def _load_plugins(self) -> None:
+        for point in entry_points(group=ENTRY_POINTS):
+            if point.name in self._families or point.name in self._fallbacks:
+                _log.warning("family %s of %s is left out: the name is taken", point.name, point.value)
+                continue
+            try:
+                self._families[point.name] = point.load()()
+            except Exception as error:  # other people's code: it must not keep the gateway from starting
+                _log.warning("family %s of %s is left out: %s", point.name, point.value, error)
+
+    def _rule(self, rule: DeviceRule) -> _Rule:
+        decoder: Decoder | None = None
+        if rule.readings:
+            decoder = Mapping(rule)
+        elif rule.family not in (AUTO, ""):
+            decoder = self._families.get(rule.family) or self._fallbacks.get(rule.family)
+            if decoder is None:
+                known = ", ".join((AUTO, *self.families))
+                raise ValueError(f"unknown family {rule.family!r} for {rule.filter!r}, expected one of {known}")
+        return _Rule(Filter(rule.filter), decoder, rule.name or None, rule.area or None, rule.keep == "all")
+
+    @property
+    def families(self) -> list[str]:
+        """Names that `family` may have, third-party ones included."""
+        return [*self._families, *self._fallbacks]
+
+    # ── state ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _generation(self) -> int:
+        return sum(decoder.generation for decoder in self._changing)
+
+    def _claiming(self, topic: str) -> tuple[Decoder, ...]:
+        generation = self._generation()
+        if generation != self._claims_of:
+            self._claims.clear()
+            self._claims_of = generation
+        claiming = self._claims.get(topic)
+        if claiming is None:
+            found = [decoder for decoder in self._families.values() if decoder.claims(topic)]
+            # One device, one identity: a family's own topic speaks for it, then discovery, then what merely looks like
+            # availability.
+            certain = [decoder for decoder in found if decoder.family not in _LOOSE and decoder is not self._discovery]
+            if self._discovery in found and not certain:
+                found = [self._discovery]
+            else:
+                found = certain or found or [item for item in self._fallbacks.values() if item.claims(topic)]
+            claiming = self._claims[topic] = tuple(found)
+        return claiming
+
+    def claims(self, topic: str) -> bool:
+        """Whether `observe` wants the messages of this topic: discovery, births, units, availability."""
+        return bool(self._claiming(topic))
+
+    def observe(self, topic: str, payload: bytes, retained: bool, now: float) -> list[DeviceState]:
+        """Take in state; return the devices whose availability changed by it. Never raises."""
+        changed: list[DeviceState] = []
+        for decoder in self._claiming(topic):
+            try:
+                states = decoder.observe(topic, payload, retained, now)
+            except DecodeError as error:
+                self._failed(decoder.family, topic, str(error))
+                continue
+            except Exception as error:  # a decoder's own fault must not stop the way of the message
+                self._failed(decoder.family, topic, f"{type(error).__name__}: {error}")
+                continue
+            changed += [state for state in states if self.table.state(state.device, state.online, now)]
+        return changed
+
+    # ── readings ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _rule_of(self, topic: str) -> _Rule:
+        if not self._rules:
+            return _NO_RULE
+        rule = self._by_topic.get(topic)
+        if rule is None:
+            matching = [candidate for candidate in self._rules if candidate.filter.match(topic) is not None]
+            rule = _Rule(
+                _NO_RULE.filter,
+                next((found.decoder for found in matching if found.decoder is not None), None),
+                next((found.name for found in matching if found.name), None),
+                next((found.area for found in matching if found.area), None),
+                any(found.keep_all for found in matching),
+            )
+            self._by_topic[topic] = rule
+        return rule
+
+    def _choose(self, topic: str, payload: bytes) -> Decoder:
+        choice = self._choices.get(topic)
+        generation = self._generation()
+        # What only discovery explains is asked again after it changed; a family's topic stays the family's.
+        if (
+            choice is not None
+            and choice.decoder is not None
+            and (choice.decoder is not self._discovery or choice.generation == generation)
+        ):
+            return choice.decoder
+        if choice is None or choice.seen < _SETTLED or choice.generation != generation:
+            seen = 0 if choice is None or choice.generation != generation else choice.seen
+            for decoder in self._families.values():
+                if decoder.recognises(topic, payload):
+                    if payload:  # an empty payload clears a topic, and says nothing of its shape
+                        self._choices[topic] = _Choice(decoder, generation, 0)
+                    return decoder
+            if payload:
+                self._choices[topic] = _Choice(None, generation, seen + 1)
+        for decoder in self._fallbacks.values():
+            if decoder.recognises(topic, payload):
+                return decoder
+        return self._fallbacks["scalar"]
+
+    def family(self, topic: str, payload: bytes = b"") -> str:
+        """The family that decodes this topic, "mapping" for one of the configuration's."""
+        return (self._rule_of(topic).decoder or self._choose(topic, payload)).family
+
+    def decode(self, topic: str, payload: bytes, retained: bool, now: float) -> list[Reading]:
+        """The readings of a message, `now` being when it was received (Unix seconds). Never raises."""
+        rule = self._rule_of(topic)
+        decoder: Decoder | None = None
+        try:
+            decoder = rule.decoder or self._choose(topic, payload)
+            try:
+                readings = decoder.decode(topic, payload, retained, now)
+            except numbers.NotFinite as error:
+                # One dead sensor (nan) makes the whole document invalid: counted, and the others' values saved.
+                self._failed(decoder.family, topic, str(error))
+                readings = decoder.decode(topic, numbers.without_nonfinite(payload), retained, now)
+            if readings and topic in self._discovery.entities and decoder is not self._discovery:
+                readings = self._enriched(topic, readings)
+        except DecodeError as error:
+            self._failed(decoder.family if decoder else AUTO, topic, str(error))
+            return []
+        except Exception as error:  # a decoder's own fault must not stop the way of the message
+            self._failed(decoder.family if decoder else AUTO, topic, f"{type(error).__name__}: {error}")
+            return []
+        if readings:
+            self.table.take(readings, topic, now, decoder.family)
+            if rule.name or rule.area:
+                self.table.name(readings[0].device, rule.name, rule.area)
+        return readings
+
+    def _enriched(self, topic: str, readings: list[Reading]) -> list[Reading]:
+        """Units, and the quantity of a lone plain value, as discovery states them for another family's topic."""
+        entity = self._discovery.plain(topic)
+        if entity is not None and len(readings) == 1:
+            reading = readings[0]
+            quantity = entity.quantity
+            if quantity not in quantities.QUANTITIES or reading.quantity in quantities.QUANTITIES:
+                quantity = reading.quantity
+            stated = reading.unit or (None if isinstance(reading.value, bool) else entity.unit)
+            return [reading._replace(quantity=quantity, unit=stated)]
+        units = self._discovery.units(topic)
+        return [
+            reading._replace(unit=units.get(reading.quantity))
+            if reading.unit is None and not isinstance(reading.value, bool)
+            else reading
+            for reading in readings
+        ]
+
+    def keep_all(self, topic: str) -> bool:
+        """Whether every message of the topic counts (presses, alarms, partial updates), not only the latest."""
+        return self._rule_of(topic).keep_all or _EVENTS.fullmatch(topic) is not None
+
+    # ── for people ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _failed(self, family: str, topic: str, reason: str) -> None:
+        self.failures_by_family[family] = self.failures_by_family.get(family, 0) + 1
+        count, _ = self._failures.get((family, topic), (0, ""))
+        self._failures[family, topic] = count + 1, reason[:200]
+
+    def failures(self) -> Sequence[Failure]:
+        """Failed decodes by family and topic, for at most 1,000 of them; `failures_by_family` counts all."""
+        return [Failure(family, topic, *entry) for (family, topic), entry in self._failures.items()]
+
+    def devices(self, now: float) -> list[dict[str, object]]:
+        """What `/api/devices` shows: see `DeviceTable.snapshot`; names of the configuration win over learned ones."""
+        shown = self.table.snapshot(now)
+        for device in shown:
+            if device["name"] is None:
+                for decoder in self._named:
+                    name = decoder.names.get(device["device"])
+                    if name is not None:
+                        device["name"] = name
+                        break
+        return shown
