@@ -23,7 +23,7 @@ from devices.registry import FALLBACKS, FAMILIES, Registry, load  # noqa: E402
 FIGURE = 25.0
 HELD_TO_IT = ("tasmota", "zigbee2mqtt", "shelly_gen1", "shelly_gen2", "esphome")
 LOOPS, RUNS = 200, 5
-TARGETS = {**FAMILIES, **FALLBACKS, "json_generic": FALLBACKS["json"], "trackers": FAMILIES["owntracks"]}
+TARGETS = {**FAMILIES, **FALLBACKS}
 
 
 def cost(decode: Callable[[str, bytes, bool, float], list[Reading]], topic: str, payload: bytes) -> float:
@@ -47,11 +47,13 @@ def main() -> int:
         for sample in samples.load(family):
             if not isinstance(sample["expect"], list) or not sample["expect"] or "accept" in sample:
                 continue
-            decoder, registry, body = load(TARGETS[family]), Registry(), samples.payload(sample)
+            registry, body = Registry(), samples.payload(sample)
+            for message in sample.get("context", ()):
+                registry.observe(message["topic"], samples.payload(message), True, samples.NOW)
+            decoder = load(TARGETS[registry.family(sample["topic"], body)])
             for message in sample.get("context", ()):
                 if decoder.claims(message["topic"]):
                     decoder.observe(message["topic"], samples.payload(message), True, samples.NOW)
-                registry.observe(message["topic"], samples.payload(message), True, samples.NOW)
             alone.append(cost(decoder.decode, sample["topic"], body))
             chosen.append(cost(registry.decode, sample["topic"], body))
             sizes.append(len(body))
