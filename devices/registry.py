@@ -43,7 +43,7 @@ FAMILIES: dict[str, str] = {
 }
 FALLBACKS: dict[str, str] = {
     "json": "devices.generic:Json",
-    "cbor_msgpack": "devices.binary:Binary",
+    "binary": "devices.binary:Binary",
     "scalar": "devices.generic:Scalar",
 }
 
