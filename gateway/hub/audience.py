@@ -27,14 +27,20 @@ class Subscription(NamedTuple):
 
 
 class View(NamedTuple):
-    """What a message shows to an audience, resolved for one topic: the most demanding subscription wins."""
+    """What a message shows to an audience, resolved for one topic: the most demanding subscription wins.
+
+    `replay` marks what is told again.
+    """
 
     readings: bool = False
     data: bool = True
+    replay: bool = False
 
 
 class Variant(Protocol):
     """A dialect's encoding of messages: equal variants make equal bytes."""
+
+    def __hash__(self) -> int: ...
 
     def encoder(self, topic: str, view: View) -> Callable[[Message], bytes]:
         """The function that makes the frame of a message of `topic`."""

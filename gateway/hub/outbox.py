@@ -145,6 +145,12 @@ class Outbox:
         if self.size <= self._bounds.soft // 4:
             self._over_since = None
 
+    def clear(self) -> None:
+        """Drop all data that no byte of which has been offered: a close frame ends what a client gets."""
+        self._entries.clear()
+        self.ledger.take()
+        self.size = len(self._offered) if self._offered is not None else 0
+
     def overdue(self, now: float) -> bool:
         """Whether this client has been past `hard` for longer than `patience`."""
         return self._over_since is not None and now - self._over_since > self._bounds.patience

@@ -1,0 +1,215 @@
+"""The daemon's life: start order, signals, ordered drain.
+
+Start: log and hub, then listeners (all or none), then the links. Stop: goodbyes to the viewers while the links go on,
+then the links, then whatever is left. A second signal ends it at once.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+from gateway import __version__
+from gateway.config import Config, Listen, first_word
+from gateway.edge import static
+from gateway.edge.dialects.dialect import Dialect
+from gateway.edge.dialects.native import NAME as NATIVE
+from gateway.edge.dialects.native import NativeJson
+from gateway.edge.front import Access, Front
+from gateway.edge.origin import parse_rule
+from gateway.edge.roles import VIEWER, Role
+from gateway.edge.server import Endpoint, Server, ServerLimits
+from gateway.edge.session import Room, SessionLimits
+from gateway.edge.tls import server_context
+from gateway.hub.hub import Hub
+from gateway.hub.log import Log, MemoryLog
+from gateway.hub.message import Message
+from gateway.hub.outbox import Bounds, Policy
+from gateway.hub.ports import UpstreamState
+from gateway.memory import machine_limits, resolve_memory
+from gateway.upstream.upstreams import Upstreams
+
+log = logging.getLogger("gateway")
+
+LINK_STOP = 1.5  # seconds for the links to say goodbye to their brokers
+
+
+class Publishing:
+    """The Publisher that links feed: the log, behind a hub that may be busy."""
+
+    def __init__(self, hub: Hub, log: Log) -> None:
+        self._hub = hub
+        self._append = log.append
+
+    @property
+    def busy(self) -> bool:
+        return self._hub.busy
+
+    def publish(self, messages: list[Message], durable: Callable[[], None] | None = None) -> None:
+        self._append(messages, durable)
+
+
+class Daemon:
+    """Everything wired together; `run` is its life. The constructor does no I/O."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.addresses: list[str] = []
+        self.ready = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._now = False
+
+    async def run(self) -> int:
+        """Live until told to stop; the exit status. Raises GatewayError where it cannot start."""
+        config = self.config
+        loop = asyncio.get_running_loop()
+        name = config.gateway.name or socket.gethostname()
+        plan = resolve_memory(config, *machine_limits())
+        hub = Hub(
+            schedule=loop.call_soon,
+            clock=time.monotonic,
+            last_values=config.limits.last_values,
+            last_values_memory=plan.last_values,
+        )
+        memory = MemoryLog(
+            hub.take, epoch=secrets.token_hex(4), limit=plan.history, age=config.history.age, clock=time.monotonic
+        )
+        self.upstreams = Upstreams(
+            config.upstream,
+            publisher=Publishing(hub, memory),
+            listener=self,
+            loop=loop,
+            gateway=name,
+            payload_limit=config.limits.payload,
+        )
+        room = Room(
+            hub=hub,
+            log=memory,
+            name=name,
+            build=__version__,
+            heartbeat=config.heartbeat.interval,
+            limits=SessionLimits(
+                subscriptions=config.limits.subscriptions,
+                commands_per_second=config.limits.commands_per_second,
+                message_size=config.limits.message_size,
+            ),
+            clock=time.monotonic,
+            wall=time.time,
+            upstreams=self.upstreams,
+            sender=self.upstreams,
+        )
+        self.server = Server(
+            loop=loop,
+            front=self._front(),
+            room=room,
+            limits=ServerLimits(
+                connections=plan.connections,
+                per_address=config.limits.connections_per_address,
+                handshake=config.limits.handshake,
+                message_size=config.limits.message_size,
+                interval=config.heartbeat.interval,
+                timeout=config.heartbeat.timeout,
+            ),
+            bounds=Bounds(
+                policy=Policy(config.backpressure.policy),
+                soft=config.backpressure.soft,
+                hard=config.backpressure.hard,
+                patience=config.backpressure.patience,
+            ),
+        )
+        self.addresses = self.server.listen([e for listen in config.listen for e in endpoints(listen)])
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        self.server.start()
+        self.upstreams.start()
+        follows = ", ".join(f"{u.name} ({', '.join(t.filter for t in u.topics)})" for u in config.upstream)
+        log.info("listening on %s; following %s; memory %s", ", ".join(self.addresses), follows, plan)
+        log.info("%s", first_word(config))
+        self.ready.set()
+        # What is alive now lives as long as the process: the collector need not walk it again.
+        gc.collect()
+        gc.freeze()
+        await self._stop.wait()
+        await self._drain()
+        return 0
+
+    def stop(self) -> None:
+        """Drain and end; called a second time: end at once."""
+        if self._stop.is_set():
+            log.warning("stopping at once")
+            os._exit(1)
+        self._stop.set()
+
+    def upstream_changed(self, state: UpstreamState) -> None:
+        """A link changed its state: every viewer is told."""
+        self.server.upstream_changed(state)
+
+    def upstream_gap(self, name: str) -> None:
+        """A link lost messages that nobody can count: every viewer is told."""
+        self.server.upstream_gap(name)
+
+    async def _drain(self) -> None:
+        config, clients = self.config, len(self.server.connections)
+        log.info("stopping: %d clients within %g s", clients, config.gateway.drain)
+        await self.server.drain(config.gateway.drain)
+        try:
+            await asyncio.wait_for(self.upstreams.stop(), LINK_STOP)
+        except TimeoutError:
+            log.warning("the links did not end within %g s", LINK_STOP)
+        self.server.close()
+        log.info("stopped")
+
+    def _front(self) -> Front:
+        config = self.config
+        roles = {r.name: Role(r.name, r.subscribe, r.publish, r.deny, r.retain, r.rights) for r in config.role}
+        roles.setdefault("viewer", VIEWER)
+        native = NativeJson(show_upstream=len(config.upstream) > 1)
+
+        def speak() -> Dialect:
+            return native
+
+        return Front(
+            access=Access(
+                rules=[parse_rule(text) for text in config.origins.allow],
+                missing=config.origins.missing,
+                anonymous=config.auth.anonymous,
+                roles=roles,
+            ),
+            assets=static.load(),
+            dialects={"": speak, NATIVE: speak},
+            upstreams=self.upstreams,
+        )
+
+
+def endpoints(listen: Listen) -> list[Endpoint]:
+    """Where one [[listen]] listens. Raises GatewayError where its certificate cannot be used."""
+    context = server_context(listen.tls.certificate, listen.tls.key) if listen.tls else None
+    return [Endpoint("" if a == "*" else a, listen.port, context, listen.reuse_port) for a in listen.address]
+
+
+def set_up_log(config: Config) -> None:
+    """Write the log to standard error, as [log] says."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger("gateway")
+    root.handlers[:] = [handler]
+    root.propagate = False
+    root.setLevel(config.log.level.upper())
+
+
+def run(config: Config) -> int:
+    """Run the gateway in the foreground; the exit status. Raises GatewayError where it cannot start."""
+    set_up_log(config)
+    # A connection is a handful of long-lived objects: fewer, larger collections.
+    gc.set_threshold(50_000, 20, 50)
+
+    async def live() -> int:
+        return await Daemon(config).run()
+
+    return asyncio.run(live())

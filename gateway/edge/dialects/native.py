@@ -1,0 +1,252 @@
+"""The native protocol in JSON: `sensor-gateway.v1.json`, one object a text frame."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from gateway.edge import commands
+from gateway.edge.commands import Command, replay_of
+from gateway.edge.dialects import framing
+from gateway.edge.events import Event
+from gateway.errors import WRONG_DATA, CloseConnection, CommandError
+from gateway.hub.audience import Subscription, View
+from gateway.hub.message import Message
+from gateway.topics import shorten
+
+NAME = "sensor-gateway.v1.json"
+MAX_DEPTH = 512
+_NEVER_DEEP = 2 * MAX_DEPTH  # a document needs an opening and a closing byte per level
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def is_json(payload: bytes) -> bool:
+    """Whether a payload may stand in a JSON object as it is: UTF-8, valid JSON, under 512 levels deep.
+
+    The parser is the judge: it also refuses numbers that no double can hold and lone surrogates.
+    """
+    try:
+        value = _decode(payload)
+    except (ValueError, RecursionError):
+        return False
+    return len(payload) < _NEVER_DEEP or not _deep(value)
+
+
+def _deep(value: object) -> bool:
+    """Whether lists and objects are nested MAX_DEPTH levels or more; level by level, so without recursion."""
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+        if not below:
+            return False
+        level = [item for item in below if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+class _Stamp:
+    """The text of the newest timestamp: all messages of a turn have the same."""
+
+    __slots__ = ("text", "value")
+
+    def __init__(self) -> None:
+        self.value = -1.0
+        self.text = b"-1"
+
+
+_stamp = _Stamp()
+
+
+def _timestamp(value: float | None) -> bytes:
+    if value is None:
+        return b"null"
+    if value != _stamp.value:
+        _stamp.text = b"%.3f" % value
+        _stamp.value = value
+    return _stamp.text
+
+
+def _data(payload: bytes) -> bytes:
+    if is_json(payload):
+        return b'"data":' + payload
+    try:
+        return b'"data":%b,"encoding":"text"' % _encode(payload.decode())
+    except UnicodeDecodeError:
+        return b'"data":"%b","encoding":"base64"' % b64encode(payload)
+
+
+class JsonVariant:
+    """How messages look in JSON; with several upstreams each says which one it came from."""
+
+    __slots__ = ("show_upstream",)
+
+    def __init__(self, *, show_upstream: bool = False) -> None:
+        self.show_upstream = show_upstream
+
+    def encoder(self, topic: str, view: View) -> Callable[[Message], bytes]:
+        head = b'{"type":"message","topic":%b,' % _encode(topic)
+        head_data = head + b'"data":'
+        plain_tail = not (view.replay or self.show_upstream) and view.data
+        text, decode, stamp, timestamp = framing.text, _decode, _stamp, _timestamp
+
+        def slow(message: Message) -> bytes:
+            if message.size:
+                data = b'"data":null,"size":%d,"too_large":true' % message.size
+            elif view.data:
+                data = _data(message.payload)
+            else:
+                data = b'"data":null'
+            tail = b',"retained":true' if message.retained else b""
+            if view.replay:
+                tail += b',"replay":true'
+            if self.show_upstream:
+                tail += b',"upstream":%b' % _encode(message.upstream)
+            when = timestamp(message.timestamp)
+            return text(b'%b%b,"timestamp":%b,"offset":%d%b}' % (head, data, when, message.offset, tail))
+
+        def encode(message: Message) -> bytes:
+            payload = message.payload
+            if message.retained or message.size or len(payload) >= _NEVER_DEEP:
+                return slow(message)
+            try:
+                decode(payload)
+            except (ValueError, RecursionError):
+                return slow(message)
+            when = stamp.text if message.timestamp == stamp.value else timestamp(message.timestamp)
+            return text(b'%b%b,"timestamp":%b,"offset":%d}' % (head_data, payload, when, message.offset))
+
+        return encode if plain_tail else slow
+
+
+def _id(value: Any) -> commands.Id:
+    if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
+        return value
+    raise CommandError("bad-json", "an id is a string or an integer")
+
+
+def _filters(fields: dict[str, Any], id: commands.Id) -> list[str]:
+    topics = fields.get("topics")
+    if isinstance(topics, str):
+        return [topics]
+    if not isinstance(topics, list) or not topics or not all(isinstance(t, str) for t in topics):
+        raise CommandError("bad-filter", "topics is a list of topic filters, with at least one", id)
+    return topics
+
+
+def _subscribe(fields: dict[str, Any], id: commands.Id) -> Command:
+    mode, interval = fields.get("mode", "all"), fields.get("interval", 0)
+    if mode not in ("all", "latest"):
+        raise CommandError("unsupported", f'mode is "all" or "latest", not {shorten(repr(mode))}', id)
+    if isinstance(interval, bool) or not isinstance(interval, int | float) or not 0 <= interval <= 86_400:
+        raise CommandError("unsupported", "interval is a number of seconds from 0 to 86400", id)
+    flags = {name: fields.get(name, default) for name, default in (("readings", False), ("data", True))}
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise CommandError("unsupported", f"{name} is true or false", id)
+    try:
+        replay = replay_of(fields.get("replay", "last"))
+    except ValueError as error:
+        raise CommandError("unsupported", str(error), id) from None
+    return commands.Subscribe(
+        topics=_filters(fields, id), id=id, mode=mode, interval=float(interval), replay=replay, **flags
+    )
+
+
+def _publish(fields: dict[str, Any], id: commands.Id) -> Command:
+    topic, qos, retain = fields.get("topic"), fields.get("qos", 0), fields.get("retain", False)
+    if not isinstance(topic, str):
+        raise CommandError("bad-filter", "a publish names its topic", id)
+    if isinstance(qos, bool) or qos not in (0, 1, 2) or not isinstance(retain, bool):
+        raise CommandError("unsupported", "qos is 0, 1 or 2, retain is true or false", id)
+    try:
+        payload = payload_of(fields.get("data"), fields.get("encoding"))
+    except ValueError as error:
+        raise CommandError("bad-json", str(error), id) from None
+    return commands.Publish(topic=topic, payload=payload, id=id, qos=qos, retain=retain)
+
+
+def payload_of(data: Any, encoding: Any) -> bytes:
+    """A publish's payload: JSON unless `encoding` says "text" or "base64". Raises ValueError."""
+    if isinstance(data, bytes):
+        return data
+    if encoding is None:
+        return _encode(data)
+    if encoding not in ("text", "base64") or not isinstance(data, str):
+        raise ValueError('encoding is "text" or "base64", and data a string then')
+    if encoding == "text":
+        return data.encode()
+    return msgspec.convert(data, bytes)
+
+
+def _auth(fields: dict[str, Any], id: commands.Id) -> Command:
+    token = fields.get("token")
+    if not isinstance(token, str):
+        raise CommandError("bad-token", "auth carries a token, a string", id)
+    return commands.Auth(token=token, id=id)
+
+
+def _history(fields: dict[str, Any], id: commands.Id) -> Command:
+    renamed = {{"from": "since", "to": "until"}.get(key, key): value for key, value in fields.items()}
+    try:
+        return msgspec.convert(renamed, commands.History)
+    except msgspec.ValidationError as error:
+        raise CommandError("unsupported", f"history: {error}", id) from None
+
+
+_COMMANDS: dict[str, Callable[[dict[str, Any], commands.Id], Command]] = {
+    "subscribe": _subscribe,
+    "unsubscribe": lambda fields, id: commands.Unsubscribe(topics=_filters(fields, id), id=id),
+    "publish": _publish,
+    "auth": _auth,
+    "history": _history,
+    "ping": lambda fields, id: commands.Ping(id=id),
+}
+
+
+def command_of(fields: Any) -> Command:
+    """The command in a decoded object. Raises CommandError."""
+    if not isinstance(fields, dict):
+        raise CommandError("bad-json", "a command is an object with a type")
+    id = _id(fields.get("id"))
+    kind = fields.get("type")
+    make = _COMMANDS.get(kind) if isinstance(kind, str) else None
+    if make is None:
+        known = ", ".join(_COMMANDS)
+        raise CommandError("unknown-type", f"type {shorten(repr(kind))} is unknown; known are {known}", id)
+    return make(fields, id)
+
+
+class NativeJson:
+    """The native protocol in JSON. Without state: one object serves every client."""
+
+    name = NAME
+
+    def __init__(self, *, show_upstream: bool = False) -> None:
+        self._variant = JsonVariant(show_upstream=show_upstream)
+
+    def commands(self, data: bytes, *, text: bool) -> list[Command | CommandError]:
+        if not text:
+            raise CloseConnection(WRONG_DATA.code, f"{NAME} speaks in text frames")
+        try:
+            fields = _decode(data)
+        except (ValueError, RecursionError) as error:
+            return [CommandError("bad-json", f"not JSON: {error}")]
+        try:
+            return [command_of(fields)]
+        except CommandError as error:
+            return [error]
+
+    def event(self, event: Event) -> bytes:
+        return framing.text(_encode(event))
+
+    def variant(self, table: tuple[Subscription, ...]) -> JsonVariant:
+        return self._variant
