@@ -28,9 +28,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    filter: Annotated[
-        str, Row(k.text("an MQTT topic filter"), "topics it is about; +name names a level", "plant/+line/raw")
-    ]
+    filter: Annotated[str, Row(k.named_filter(), "topics it is about; +name names a level", "plant/+line/raw")]
     family: Annotated[str, Row(k.text(), "decoder; auto: found by topic and payload")] = "auto"
     name: Annotated[str, Row(k.text(), "name for people; empty: as the device says")] = ""
     area: Annotated[str, Row(k.text(), "where it is; empty: unknown")] = ""

@@ -54,25 +54,27 @@ def _section(name: str, key: Key) -> Iterator[str]:
     yield from _lines(kind.model, f"{name}.", "", "" if key.default else "# ")
 
 
-def _lines(model: type[msgspec.Struct], schema: str, dotted: str, required: str) -> Iterator[str]:
+def _lines(model: type[msgspec.Struct], schema: str, dotted: str, required: str, lead: str = "") -> Iterator[str]:
     """The keys of one table, one a line, tables inside it as dotted keys.
 
-    `required` stands before a key that has no default.
+    `required` stands before a key that has no default. `lead` is the first key of a table that is absent by default:
+    the others say nothing without it.
     """
     for name, key in _shown(model, schema):
-        kind = key.row.kind
+        kind, path = key.row.kind, f"{dotted}{name}"
         if isinstance(kind, Table):
-            yield from _lines(kind.model, f"{schema}{name}.", f"{dotted}{name}.", "# ")
+            inner = "" if key.default else f"{path}.{next(iter(keys(kind.model)))}"
+            yield from _lines(kind.model, f"{schema}{name}.", f"{path}.", "# ", inner)
         elif isinstance(kind, Tables):
-            yield _line(f"{dotted}{name} = [{_inline(kind.model, f'{schema}{name}.')}]", key, "# ")
-            for inner, row in _shown(kind.model, f"{schema}{name}."):
-                yield f"{'#':<{_HELP_COLUMN}}#   {inner}: {row.row.help}"
+            yield _line(f"{path} = [{_inline(kind.model, f'{schema}{name}.')}]", key, "# ")
+            for below, row in _shown(kind.model, f"{schema}{name}."):
+                yield f"{'#':<{_HELP_COLUMN}}#   {below}: {row.row.help}"
         else:
-            yield _line(f"{dotted}{name} = {_value(key)}", key, required if key.required else "# ")
+            note = " (no default)" if key.required and required else f" (goes with {lead})" if lead else ""
+            yield _line(f"{path} = {_value(key)}", key, required if key.required else "# ", note)
 
 
-def _line(assignment: str, key: Key, before: str) -> str:
-    note = " (no default)" if key.required and before else ""
+def _line(assignment: str, key: Key, before: str, note: str = "") -> str:
     return f"{before}{assignment}".ljust(_HELP_COLUMN - 1) + f" # {key.row.help}{note}"
 
 

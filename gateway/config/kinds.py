@@ -284,6 +284,15 @@ def topic_filter() -> Leaf:
     return text('an MQTT topic filter such as "sensors/#"', validate_filter)
 
 
+def named_filter() -> Leaf:
+    """A topic filter whose single-level wildcards may have names, as in `plant/+line/raw`."""
+
+    def check(value: str) -> None:
+        validate_filter(re.sub(r"(^|/)\+[A-Za-z_][A-Za-z0-9_]*(?=/|$)", r"\1+", value))
+
+    return text("a topic filter, +name for a named level", check)
+
+
 def network() -> Leaf:
     """An address or network such as "10.0.0.0/8", read as `ipaddress` networks."""
 
