@@ -24,9 +24,9 @@ AUTO = "auto"
 
 # Order decides: what a topic says for certain comes before what a payload's shape suggests.
 FAMILIES: dict[str, str] = {
-    "sparkplug_b": "devices.sparkplug:Sparkplug",
-    "tts_v3": "devices.tts:TheThingsStack",
-    "chirpstack_v4": "devices.chirpstack:ChirpStack",
+    "sparkplug": "devices.sparkplug:Sparkplug",
+    "tts": "devices.tts:TheThingsStack",
+    "chirpstack": "devices.chirpstack:ChirpStack",
     "shelly_gen2": "devices.shelly_gen2:ShellyGen2",
     "shelly_gen1": "devices.shelly_gen1:ShellyGen1",
     "tasmota": "devices.tasmota:Tasmota",
@@ -34,7 +34,7 @@ FAMILIES: dict[str, str] = {
     "homie": "devices.homie:Homie",
     "owntracks": "devices.owntracks:OwnTracks",
     "frigate": "devices.frigate:Frigate",
-    "omg_ble": "devices.theengs:Theengs",
+    "theengs": "devices.theengs:Theengs",
     "ruuvi": "devices.ruuvi:Ruuvi",
     "rtl_433": "devices.rtl433:Rtl433",
     "senml": "devices.senml:Senml",
