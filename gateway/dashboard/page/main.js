@@ -1,0 +1,113 @@
+/**
+ * The page: one connection, one store, a few views of it, redrawn a few times a second and only where something changed.
+ */
+
+import { connect } from "../client/gateway.js";
+import { Banners, bannersFor } from "./banner.js";
+import { h } from "./dom.js";
+import { Header } from "./header.js";
+import { hrefOf, parseRoute } from "./route.js";
+import { Store } from "./store.js";
+import { TopicsView } from "./topicsview.js";
+
+/**
+ * @typedef {object} Context what a view may use
+ * @property {Store} store
+ * @property {import("./route.js").Route} route
+ * @property {import("../client/gateway.js").Gateway} gateway
+ * @property {() => number} now Unix seconds, by the gateway's clock
+ * @property {(route: Record<string, string | null | undefined>) => string} href
+ * @property {(change: Record<string, string | null | undefined>, how?: {replace?: boolean}) => void} go changes the route
+ * @property {(text: string) => void} announce says something to those who listen instead of looking
+ */
+
+// Eyes follow no more than a few changes a second; the gateway merges what comes faster.
+const INTERVAL = 0.5;
+const DRAW_MS = 250;
+
+const store = new Store();
+const gateway = connect(undefined, { onState: () => drawSoon() });
+
+/** @type {Context} */
+const context = {
+  store,
+  route: parseRoute(location.hash, location.search),
+  gateway,
+  now: () => gateway.now(),
+  href: hrefOf,
+  go(change, { replace = false } = {}) {
+    const address = hrefOf({ ...context.route, ...change });
+    if (replace) {
+      history.replaceState(null, "", address);
+      routeChanged();
+    } else {
+      location.hash = address;
+    }
+  },
+  announce(text) {
+    const region = document.getElementById("announce");
+    if (region) region.textContent = text;
+  },
+};
+
+/** @type {Record<string, (context: Context) => {element: Element, render: () => void}>} */
+const VIEWS_BY_NAME = {
+  topics: (given) => new TopicsView(given),
+};
+
+const header = new Header(context);
+const banners = new Banners(/** @type {Element} */ (document.getElementById("banners")), {
+  retry: { label: "Try now", run: () => gateway.retry() },
+  reload: { label: "Reload", run: () => location.reload() },
+});
+/** @type {{name: string, view: {element: Element, render: () => void}} | null} */
+let shown = null;
+
+function routeChanged() {
+  context.route = parseRoute(location.hash, location.search);
+  const name = context.route.view in VIEWS_BY_NAME ? context.route.view : "topics";
+  if (shown?.name !== name) {
+    shown = { name, view: VIEWS_BY_NAME[name](context) };
+    document.getElementById("main")?.replaceChildren(shown.view.element);
+  }
+  draw();
+}
+
+let drawn = 0;
+let due = false;
+
+/** Draws at most every DRAW_MS, and not at all while nobody looks. */
+function drawSoon() {
+  if (due) return;
+  due = true;
+  const wait = Math.max(0, drawn + DRAW_MS - performance.now());
+  setTimeout(() => requestAnimationFrame(draw), wait);
+}
+
+function draw() {
+  due = false;
+  drawn = performance.now();
+  header.render();
+  banners.show(bannersFor(gateway.state, Date.now(), gateway.now()));
+  shown?.view.render();
+}
+
+document.getElementById("header")?.replaceWith(header.element);
+addEventListener("hashchange", routeChanged);
+gateway.subscribe(
+  "#",
+  {
+    mode: "latest",
+    interval: INTERVAL,
+    readings: true,
+    onStale: (event) => store.staleness(event),
+    onDevice: (event) => store.deviceState(event),
+  },
+  (message) => {
+    store.take(message, gateway.now());
+    drawSoon();
+  },
+);
+routeChanged();
+// Ages grow without a message.
+setInterval(drawSoon, 1000);
