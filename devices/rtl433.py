@@ -117,7 +117,7 @@ def _plain(levels: list[str], payload: bytes) -> list[Reading]:
     found = None if value is None else _measured(key, value)
     if found is None:
         return []
-    start = levels.index(_WORLD) + 1
+    start = levels.index(_WORLD) + 1 if _WORLD in levels else 0  # absent where the configuration names the family
     rest = levels[start:-1]
     if "devices" in rest:
         rest = rest[rest.index("devices") + 1 :]
