@@ -1,0 +1,52 @@
+"""The state of a link: told to the listener and the log once per change, not per try."""
+
+import logging
+from collections.abc import Callable
+
+from gateway.hub.ports import CONNECTED, CONNECTING, UpstreamListener, UpstreamState
+
+logger = logging.getLogger("gateway.upstream")
+
+
+class Announcer:
+    """Keeps `state`; `since` is when the state began, whatever became of its reason since then."""
+
+    def __init__(self, name: str, listener: UpstreamListener, clock: Callable[[], float]) -> None:
+        self._listener = listener
+        self._clock = clock
+        self.state = UpstreamState(name, CONNECTING, clock())
+        self._reasons: dict[str | None, str | None] = {}
+
+    def change(
+        self, state: str, *, url: str | None = None, reason: str | None = None, retry_in: float | None = None
+    ) -> None:
+        """The link is in `state` now. The same state for the same reason, in seconds to another try, is no change."""
+        old = self.state
+        same = old.state == state
+        self.state = UpstreamState(
+            old.name, state, old.since if same else self._clock(), retry_in=retry_in, url=url, reason=reason
+        )
+        # Several urls that fail for a reason each would otherwise be told at every try.
+        known = same and url in self._reasons and self._reasons[url] == reason
+        if not same:
+            self._reasons.clear()
+        self._reasons[url] = reason
+        if known:
+            return
+        self._log(old)
+        self._listener.upstream_changed(self.state)
+
+    def _log(self, old: UpstreamState) -> None:
+        state = self.state
+        if state.state == CONNECTING and old.state == CONNECTING:
+            return
+        parts = [f"upstream {state.name}: {state.state}"]
+        if state.url:
+            parts.append(f" {'to' if state.state == CONNECTED else 'at'} {state.url}")
+        if state.reason:
+            parts.append(f": {state.reason}")
+        if state.retry_in is not None:
+            parts.append(f"; next try in {state.retry_in:.1f} s")
+        level = logging.INFO if state.state in (CONNECTED, CONNECTING) else logging.WARNING
+        extra = {"upstream": state.name, "state": state.state, "url": state.url, "reason": state.reason}
+        logger.log(level, "%s", "".join(parts), extra=extra)

@@ -1,0 +1,313 @@
+"""The receiving side of a broker link: one large recv, PUBLISH packets taken off in a tight loop, the rest for paho.
+
+paho asks its socket for one byte, one byte and a body, and builds several objects per packet: 8 µs a message for MQTT
+3.1.1, 17 µs for 5 (measured). Here a QoS 0 or 1 PUBLISH costs about 0.5 µs, because it never leaves the buffer before
+it is a Message. Everything else reaches paho through `recv`, whole packets at a time.
+"""
+
+import ssl
+from typing import Final, Protocol
+
+from gateway.hub.message import Message
+from gateway.upstream.acknowledgements import Acknowledgements, Receipt
+from gateway.upstream.counters import Counters
+from gateway.upstream.names import TopicNames
+from gateway.upstream.properties import topic_alias, varint
+
+RECEIVE = 256 * 1024
+PIECEMEAL = 64 * 1024
+"""Packets for paho up to this size are handed over whole; larger ones as they come, so that nothing is copied twice."""
+OVERSIZE = 16 * 1024 * 1024
+"""A packet more than this above the payload limit ends the connection; below, its payload is skipped."""
+TOPIC_ALIASES = 128
+
+MORE, FOREIGN, SPENT = range(3)
+"""What stopped `take`: it needs more bytes, a packet for paho comes next, the turn's budget is spent."""
+
+_OURS = frozenset((0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B))
+
+
+class ProtocolBreach(ConnectionError):
+    """The broker sent what no broker may send; the text says what. Ends the connection."""
+
+
+class Transport(Protocol):
+    """A connected, non-blocking stream: a socket, an SSLSocket, or MQTT over WebSocket."""
+
+    def recv(self, size: int, /) -> bytes: ...
+    def send(self, data: bytes, /) -> int: ...
+    def close(self) -> None: ...
+    def fileno(self) -> int: ...
+    def setblocking(self, flag: bool, /) -> None: ...
+
+
+class BufferedSocket:
+    """Wraps a transport; paho sees a socket, the driver calls `fill` and `take`.
+
+    `probes` gathers the payloads of `own`, the topic of the link's probe; the driver empties it.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        upstream: str,
+        version_5: bool,
+        names: TopicNames,
+        acknowledgements: Acknowledgements,
+        counters: Counters,
+        payload_limit: int,
+        own: bytes = b"",
+    ) -> None:
+        self.probes: list[bytes] = []
+        self._transport: Final = transport
+        self._upstream = upstream
+        self._version_5 = version_5
+        self._names = names
+        self._acknowledgements = acknowledgements
+        self._counters = counters
+        self._payload_limit = payload_limit
+        self._own = own
+        self._aliases: dict[int, bytes] = {}
+        self._data = b""
+        self._position = 0
+        self._granted = 0  # bytes that paho may still read: the rest of one packet
+        self._skip = 0  # bytes of an oversize payload still to be thrown away
+        self._failure: OSError | None = None
+        self._ended = False
+
+    # What paho needs of a socket
+
+    def recv(self, size: int, /) -> bytes:
+        """Bytes of the packet that was granted to paho; b"" or the error once the connection has ended."""
+        size = min(size, self._granted, len(self._data) - self._position)
+        if size:
+            piece = self._data[self._position : self._position + size]
+            self._position += size
+            self._granted -= size
+            return piece
+        if self._failure is not None:
+            raise self._failure
+        if self._ended:
+            return b""
+        raise BlockingIOError
+
+    def send(self, data: bytes, /) -> int:
+        return self._transport.send(data)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def fileno(self) -> int:
+        return self._transport.fileno()
+
+    def setblocking(self, flag: bool, /) -> None:
+        self._transport.setblocking(flag)
+
+    # What the driver needs
+
+    def rename(self, names: TopicNames) -> None:
+        """Judge topics by other rules from now on."""
+        self._names = names
+
+    @property
+    def failure(self) -> OSError | None:
+        """What broke the connection; None where the peer closed it, or nothing has happened."""
+        return self._failure
+
+    @property
+    def ended(self) -> bool:
+        """Whether the peer has closed or the connection broke: `recv` tells paho once the buffer is empty."""
+        return self._ended
+
+    def end(self, failure: OSError | None = None) -> None:
+        """Let the connection count as ended, without what may still be in the buffer."""
+        self._data, self._position, self._granted = b"", 0, 0
+        self._failure, self._ended = failure, True
+
+    def fill(self) -> bool:
+        """Receive once; whether anything came, an end included. False: wait for the socket to become readable."""
+        if self._ended:
+            return True
+        try:
+            data = self._transport.recv(RECEIVE)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except OSError as error:
+            self._failure, self._ended = error, True
+            return True
+        if not data:
+            self._ended = True
+            return True
+        self._counters.bytes += len(data)
+        if self._skip:
+            dropped = min(self._skip, len(data))
+            self._skip -= dropped
+            data = data[dropped:]
+        self._data = self._data[self._position :] + data if self._position < len(self._data) else data
+        self._position = 0
+        return True
+
+    def take(self, messages: list[Message], receipts: list[Receipt], now: float, budget: int) -> tuple[int, int]:
+        """Take PUBLISH packets of QoS 0 and 1 off the buffer, in order, until it has to stop.
+
+        Appends to `messages` and, for QoS 1, to `receipts`. Returns why it stopped and what is left of `budget`, a
+        number of packets. Raises ProtocolBreach.
+        """
+        if self._granted:
+            return (FOREIGN if self._position < len(self._data) or self._ended else MORE), budget
+        data, position, end = self._data, self._position, len(self._data)
+        names, upstream, limit, version_5 = self._names, self._upstream, self._payload_limit, self._version_5
+        append, make = messages.append, Message
+        while budget > 0:
+            # Position moves only behind a whole packet, so running off the end of the buffer undoes itself.
+            try:
+                while budget > 0:
+                    head = data[position]
+                    if head != 0x30 and head not in _OURS:
+                        break
+                    length = data[position + 1]
+                    start = position + 2
+                    if length > 127:
+                        high = data[start]
+                        if high > 127:
+                            break
+                        length += (high << 7) - 128
+                        start += 1
+                    stop = start + length
+                    if stop > end:
+                        break
+                    cut = start + 2 + (data[start] << 8) + data[start + 1]
+                    if cut > stop:
+                        break
+                    topic = names[data[start + 2 : cut]]
+                    if head & 2:
+                        mid = (data[cut] << 8) + data[cut + 1]
+                        cut += 2
+                    if version_5:
+                        if data[cut]:
+                            break
+                        cut += 1
+                    if cut > stop or stop - cut > limit or not topic:
+                        break
+                    if head == 0x30:
+                        append(make(topic, data[cut:stop], now, upstream))
+                    else:
+                        payload = data[cut:stop]
+                        if head & 2:
+                            receipt = (mid, topic, hash(payload))
+                            if head & 8 and self._acknowledgements.redelivered(receipt):
+                                self._counters.repeated += 1
+                                receipts.append(receipt)
+                                position = stop
+                                budget -= 1
+                                continue
+                            receipts.append(receipt)
+                        # Whoever sent a retained value, nobody says when.
+                        append(make(topic, payload, None if head & 1 else now, upstream, bool(head & 1)))
+                    position = stop
+                    budget -= 1
+            except IndexError:
+                pass
+            self._position = position
+            if budget <= 0:
+                break
+            reason = self._take_unusual(messages, receipts, now)
+            if reason is not None:
+                return reason, budget
+            position = self._position
+            budget -= 1
+        return SPENT, budget
+
+    def _take_unusual(self, messages: list[Message], receipts: list[Receipt], now: float) -> int | None:
+        """One packet that the tight loop left: taken here (None), left for paho, or not there yet."""
+        data, position, end = self._data, self._position, len(self._data)
+        try:
+            head = data[position]
+            length, start = varint(data, position + 1)
+        except IndexError:
+            return FOREIGN if self._ended else MORE
+        except ValueError as error:
+            raise ProtocolBreach(f"the broker sent garbage: {error}") from None
+        if length > self._payload_limit + OVERSIZE:
+            raise ProtocolBreach(
+                f"the broker sent a packet of {length} bytes; more than "
+                f"{self._payload_limit + OVERSIZE} are not taken in (limits.payload and 16 MiB)"
+            )
+        if head in _OURS:
+            return self._take_publish(head, start, start + length, messages, receipts, now)
+        if start + length > end and length <= PIECEMEAL and not self._ended:
+            return MORE
+        self._granted = start + length - position
+        return FOREIGN
+
+    def _take_publish(
+        self, head: int, start: int, stop: int, messages: list[Message], receipts: list[Receipt], now: float
+    ) -> int | None:
+        """A PUBLISH of QoS 0 or 1 with properties, too large, for nobody, or cut off by the end of the buffer."""
+        data, end = self._data, len(self._data)
+        if stop > end and stop - start <= self._payload_limit:
+            return FOREIGN if self._ended else MORE
+        try:
+            cut = start + 2 + (data[start] << 8) + data[start + 1]
+            raw = data[start + 2 : cut]
+            mid = 0
+            if head & 2:
+                mid = (data[cut] << 8) + data[cut + 1]
+                cut += 2
+            if self._version_5:
+                length, cut = varint(data, cut)
+                alias = topic_alias(data, cut, cut + length) if length else 0
+                cut += length
+                if alias:
+                    raw = self._aliased(alias, raw)
+        except IndexError:
+            if stop > end and not self._ended:
+                return MORE
+            raise ProtocolBreach("the broker sent a PUBLISH that ends too soon") from None
+        except ValueError as error:
+            raise ProtocolBreach(f"the broker sent a malformed PUBLISH: {error}") from None
+        if cut > stop:
+            raise ProtocolBreach("the broker sent a PUBLISH that ends too soon")
+        if not raw:
+            raise ProtocolBreach("the broker sent a PUBLISH without a topic")
+        size = stop - cut
+        if size <= self._payload_limit and stop > end:
+            return FOREIGN if self._ended else MORE
+        self._position = min(stop, end)
+        self._skip = stop - self._position
+        topic = self._names[raw]
+        payload = data[cut:stop] if size <= self._payload_limit else b""
+        receipt = (mid, topic, hash(payload) if payload else size)
+        if head & 2:
+            receipts.append(receipt)
+        if not topic:
+            self._reject(raw, payload)
+        elif head & 8 and self._acknowledgements.redelivered(receipt):
+            self._counters.repeated += 1
+        else:
+            over = 0 if size <= self._payload_limit else size
+            self._counters.oversize += bool(over)
+            retained = bool(head & 1)
+            messages.append(Message(topic, payload, None if retained else now, self._upstream, retained, over))
+        return None
+
+    def _reject(self, raw: bytes, payload: bytes) -> None:
+        if raw == self._own and raw:
+            self.probes.append(payload)
+        elif self._names.is_malformed(raw):
+            self._counters.malformed += 1
+        else:
+            self._counters.excluded += 1
+
+    def _aliased(self, alias: int, raw: bytes) -> bytes:
+        """The topic behind an alias of this connection, or a new meaning for it (MQTT 5.0, 3.3.2.3.4)."""
+        if alias > TOPIC_ALIASES:
+            raise ProtocolBreach(f"the broker used topic alias {alias}; we allowed {TOPIC_ALIASES}")
+        if raw:
+            self._aliases[alias] = raw
+            return raw
+        known = self._aliases.get(alias)
+        if known is None:
+            raise ProtocolBreach(f"the broker used topic alias {alias} before saying what it means")
+        return known

@@ -1,0 +1,376 @@
+"""One upstream's life: connect, subscribe, fail over, probe, come back. The only owner of reconnects."""
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from gateway.config import Upstream
+from gateway.errors import UpstreamError
+from gateway.hub.ports import BLIND, CONNECTED, REFUSED, WAITING, Publisher, UpstreamListener, UpstreamState
+from gateway.upstream.address import Address, parse
+from gateway.upstream.announcer import Announcer
+from gateway.upstream.backoff import Backoff
+from gateway.upstream.canary import Canary, Cure, cure
+from gateway.upstream.connector import CertificateNotYetValid, Connector
+from gateway.upstream.counters import Counters
+from gateway.upstream.failback import try_broker
+from gateway.upstream.names import TopicNames
+from gateway.upstream.pahocheck import verify_paho
+from gateway.upstream.publishing import Done, Outgoing
+from gateway.upstream.session import Accepted, Session, TakenOver, VersionRefused
+from gateway.upstream.subscriptions import Grant, refusals, wanted
+
+logger = logging.getLogger("gateway.upstream")
+
+STOP_LIMIT = 2.0
+BIRTH_GRACE = 2.0
+SOON = 0.05
+
+
+class Link:
+    """One `[[upstream]]`. Made anywhere, used on the loop only.
+
+    Messages go to `publisher`, changes of state to `listener`. `gateway` is the gateway's name, for its own topics.
+    `durable`: QoS 1 is acknowledged when the publisher says so, and QoS 2 filters are subscribed at QoS 1.
+    """
+
+    def __init__(
+        self,
+        settings: Upstream,
+        *,
+        publisher: Publisher,
+        listener: UpstreamListener,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float] = time.time,
+        gateway: str = "sensor-gateway",
+        payload_limit: int = 256 * 1024,
+        durable: bool = False,
+    ) -> None:
+        self.counters = Counters()
+        self.grants: Sequence[Grant] = ()
+        self.clock_suspect = False
+        self._settings = settings
+        self._listener = listener
+        self._loop = loop
+        self._gateway = gateway
+        self._durable = durable
+        self._announcer = Announcer(settings.name, listener, clock)
+        self._connector = Connector(settings.name, loop, clock)
+        self._outgoing = Outgoing(loop, self.counters, self._send)
+        self._session = Session(
+            loop,
+            publisher=publisher,
+            connector=self._connector,
+            counters=self.counters,
+            clock=clock,
+            payload_limit=payload_limit,
+            published=self._outgoing.published,
+            probe=self._probe,
+        )
+        self._backoff = Backoff(settings.backoff.min, settings.backoff.max)
+        self._canary: Canary | None = None
+        self._versions: dict[str, bool] = {}  # url → whether it speaks MQTT 5, as far as known
+        self._suffix = ""
+        self._index = 0
+        self._connections = 0
+        self._birth: float | None = None
+        self._stopping = False
+        self._hurry = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._helpers: set[asyncio.Task[None]] = set()
+
+    # For the daemon
+
+    @property
+    def name(self) -> str:
+        return self._settings.name
+
+    @property
+    def settings(self) -> Upstream:
+        return self._settings
+
+    @property
+    def state(self) -> UpstreamState:
+        return self._announcer.state
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us and the filters."""
+        return self.state.state in (CONNECTED, BLIND)
+
+    def start(self) -> None:
+        """Begin to connect, and go on for ever. Raises UpstreamError where this paho cannot be driven."""
+        verify_paho()
+        self._task = self._loop.create_task(self._run(), name=f"upstream-{self.name}")
+
+    async def stop(self) -> None:
+        """Say goodbye to the broker (`offline`, DISCONNECT) and end, within about two seconds."""
+        self._stopping = True
+        self._say("offline")
+        await self._session.close(STOP_LIMIT)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        self._clear()
+        self._outgoing.close()
+
+    def reload(self, settings: Upstream) -> None:
+        """Take over new settings (of the same name): other filters within the connection, the rest by a new one."""
+        old, self._settings = self._settings, settings
+        if settings.backoff != old.backoff:
+            self._backoff = Backoff(settings.backoff.min, settings.backoff.max)
+        if replace(old, backoff=settings.backoff, prefer_first=settings.prefer_first) == settings:
+            return
+        if replace(old, topics=settings.topics) == settings and self._session.connected:
+            self._help(self._change_filters(old))
+            return
+        self._versions.clear()
+        self._canary = None
+        self._suffix = ""
+        self._index = 0
+        self._again("the configuration has changed")
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Done) -> None:
+        """See UpstreamSender; `topic` is the viewers' one, with the prefix of this upstream."""
+        bare = topic.removeprefix(self._settings.prefix)
+        self._outgoing.publish(bare, payload, qos=qos, retain=retain, done=done)
+
+    # The life
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            failures: list[UpstreamError] = []
+            address = None
+            for _ in self._settings.urls:
+                address = parse(self._settings.urls[self._index % len(self._settings.urls)])
+                try:
+                    await self._connect(address)
+                    failures = [await self._stay(address)]
+                    if self._settings.prefer_first:
+                        self._index = 0
+                    break
+                except UpstreamError as error:
+                    self.counters.failures += 1
+                    if isinstance(error, CertificateNotYetValid):
+                        self.clock_suspect = True
+                    failures.append(error)
+                except Exception:
+                    # Whatever is wrong in here: a gateway that gave up would be blind for ever.
+                    logger.exception("upstream %s: a fault in the gateway; it goes on", self.name)
+                    failures.append(UpstreamError("a fault in the gateway: see the log"))
+                finally:
+                    self._clear()
+                self._index = (self._index + 1) % len(self._settings.urls)
+            if not self._stopping and address is not None:
+                await self._pause(failures, address)
+
+    async def _pause(self, failures: list[UpstreamError], address: Address) -> None:
+        error = failures[-1]
+        if self._hurry.is_set():
+            delay = SOON
+        else:
+            delay = self._backoff.next_slow() if all(each.slow for each in failures) else self._backoff.next()
+        refused = error.slow and not isinstance(error, TakenOver)
+        self._announcer.change(REFUSED if refused else WAITING, url=address.url, reason=error.text, retry_in=delay)
+        self._hurry.clear()
+        try:
+            async with asyncio.timeout(delay):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass  # nobody was in a hurry
+        self._hurry.clear()
+
+    async def _connect(self, address: Address) -> None:
+        """Connect and subscribe, and say so. Raises UpstreamError."""
+        settings = self._settings
+        if settings.tls.insecure and address.tls:
+            logger.warning("upstream %s: tls.insecure: any certificate of %s is believed", self.name, address.url)
+        version_5 = settings.protocol != "3.1.1" and self._versions.get(address.url, True)
+        try:
+            accepted = await self._open(address, version_5)
+        except VersionRefused:
+            if settings.protocol != "auto" or not version_5:
+                raise
+            version_5 = False
+            accepted = await self._open(address, version_5)
+        self._versions[address.url] = version_5
+        self.clock_suspect = False
+        self.grants = await self._session.subscribe(self._wanted(), session_present=accepted.session_present)
+        if self.grants and all(grant.qos is None for grant in self.grants):
+            raise UpstreamError(refusals(self.grants), slow=True)
+        self._arrived(address, accepted)
+
+    async def _open(self, address: Address, version_5: bool) -> Accepted:
+        settings = self._settings
+        client_id = settings.client_id + self._suffix
+        if not self._session.keeps(settings, version_5, client_id):
+            self._outgoing.lost(resent=False)
+        return await self._session.connect(
+            address,
+            settings,
+            version_5=version_5,
+            client_id=client_id,
+            names=self._names(),
+            will=(self._status_topic(), b"offline") if settings.status else None,
+            own=self._canary_topic(),
+            # paho takes in QoS 2 itself and knows no aliases.
+            aliases=all(qos < 2 for _, qos in self._wanted()),
+        )
+
+    def _arrived(self, address: Address, accepted: Accepted) -> None:
+        """Connected and subscribed: say so, and do what waited for it."""
+        self._connections += 1
+        self._tell_connected(address.url)
+        logger.debug(
+            "upstream %s: MQTT %s, session %s",
+            self.name,
+            "5" if self._session.version_5 else "3.1.1",
+            "resumed" if accepted.session_present else "new",
+        )
+        if self._connections > 1:
+            self.counters.reconnects += 1
+            # No session keeps messages of QoS 0.
+            if not accepted.session_present or any(grant.qos == 0 for grant in self.grants):
+                self.counters.gaps += 1
+                self._listener.upstream_gap(self.name)
+        self._say("online")
+        self._birth = self._loop.time() if self._settings.status else None
+        self._outgoing.connected(accepted.terms)
+        if self._settings.canary:
+            if self._canary is None:
+                self._canary = Canary(
+                    self._loop,
+                    self._settings.canary,
+                    send=self._send_probe,
+                    missed=self._blind,
+                    seen=lambda: self._tell_connected(self.state.url),
+                )
+            self._canary.start()
+
+    async def _stay(self, address: Address) -> UpstreamError:
+        """Until the connection is lost, and why."""
+        stable = self._loop.call_later(self._settings.backoff.stable, self._backoff.reset)
+        if self._settings.prefer_first and address.url != self._settings.urls[0]:
+            self._help(self._watch_first())
+        try:
+            error = await self._session.wait_lost()
+        finally:
+            stable.cancel()
+        if self._birth is not None and self._loop.time() - self._birth < BIRTH_GRACE and not self._stopping:
+            return UpstreamError("broker closed after our birth message: not allowed to publish?", slow=error.slow)
+        return error
+
+    def _clear(self) -> None:
+        """End what belongs to a connection."""
+        for helper in self._helpers:
+            helper.cancel()
+        if self._canary is not None:
+            self._canary.stop()
+        self._session.drop("given up")
+        self._outgoing.lost(resent=True)
+        self._birth = None
+
+    def _again(self, reason: str) -> None:
+        """Connect anew without waiting."""
+        self._hurry.set()
+        self._session.drop(reason)
+
+    def _tell_connected(self, url: str | None) -> None:
+        self._announcer.change(CONNECTED, url=url, reason=refusals(self.grants) or None)
+
+    # What is asked for
+
+    def _wanted(self) -> list[tuple[str, int]]:
+        return wanted(self._settings.topics, durable=self._durable, own=self._canary_topic())
+
+    def _names(self) -> TopicNames:
+        settings = self._settings
+        topics = [(topic.filter, topic.exclude) for topic in settings.topics]
+        return TopicNames(settings.name, settings.prefix, topics, self._canary_topic().encode())
+
+    async def _change_filters(self, old: Upstream) -> None:
+        """Other filters within the connection: new ones subscribed, those gone unsubscribed."""
+        before = dict(wanted(old.topics, durable=self._durable, own=self._canary_topic()))
+        after = dict(self._wanted())
+        self._session.rename(self._names())
+        self._session.unsubscribe([filter for filter in before if filter not in after])
+        fresh = [(filter, qos) for filter, qos in after.items() if before.get(filter) != qos]
+        grants = {grant.filter: grant for grant in self.grants}
+        grants |= {grant.filter: grant for grant in await self._session.subscribe(fresh, session_present=False)}
+        self.grants = [grants[filter] for filter in after if filter in grants]
+        self._tell_connected(self.state.url)
+
+    # Our own messages
+
+    def _status_topic(self) -> str:
+        return self._settings.status.replace("{name}", self._gateway)
+
+    def _canary_topic(self) -> str:
+        return f"sensor-gateway/{self._gateway}/canary" if self._settings.canary else ""
+
+    def _say(self, text: str) -> None:
+        if self._settings.status and self._session.connected:
+            self._session.publish(self._status_topic(), text.encode(), 1, True)
+
+    def _send(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
+        return self._session.publish(topic, payload, qos, retain)
+
+    def _send_probe(self, payload: bytes) -> None:
+        if self._session.connected:
+            self._session.publish(self._canary_topic(), payload, 0, False)
+
+    def _probe(self, payload: bytes) -> None:
+        if self._canary is not None:
+            self._canary.came_back(payload)
+
+    def _blind(self, misses: int) -> None:
+        """A probe is missing: the link says connected, and nothing comes."""
+        self.counters.canaries_missed += 1
+        step = cure(misses)
+        self._announcer.change(BLIND, url=self.state.url, reason="connected, but our own probe does not come back")
+        logger.warning("upstream %s: %d probes missing: %s", self.name, misses, step.value)
+        if step is Cure.RESUBSCRIBE:
+            self._help(self._resubscribe())
+            return
+        if step is Cure.NEW_CLIENT_ID:
+            self._suffix = f"-{secrets.token_hex(2)}"
+        self._again(f"blind: {step.value}")
+
+    async def _resubscribe(self) -> None:
+        self.grants = await self._session.subscribe(self._wanted(), session_present=False)
+
+    # Beside the connection
+
+    async def _watch_first(self) -> None:
+        """While we are at another url: try the first one now and then, and go back to it once it answers."""
+        first = parse(self._settings.urls[0])
+        interval = max(self._settings.backoff.stable, self._settings.backoff.min)
+        while True:
+            await asyncio.sleep(interval * random.uniform(0.75, 1.25))
+            version_5 = self._settings.protocol != "3.1.1" and self._versions.get(first.url, True)
+            try:
+                await try_broker(first, self._settings, version_5=version_5, connector=self._connector, loop=self._loop)
+            except VersionRefused:
+                self._versions[first.url] = False
+            except UpstreamError as error:
+                logger.debug("upstream %s: %s is not back yet: %s", self.name, first.url, error)
+            else:
+                self._again(f"going back to {first.url}, which answers again")
+                return
+
+    def _help(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(self._guard(work), name=f"upstream-{self.name}-helper")
+        self._helpers.add(task)
+        task.add_done_callback(self._helpers.discard)
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except UpstreamError as error:
+            self._session.drop(error.text)
