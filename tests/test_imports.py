@@ -41,7 +41,7 @@ PLAN = (
         (
             *("backoff", "counters", "properties", "names", "address", "acknowledgements"),
             *("bufferedsocket", "websocket", "connector", "subscriptions", "client", "pahocheck"),
-            *("announcer", "canary", "publishing", "failback", "link", "upstreams"),
+            *("announcer", "canary", "publishing", "session", "failback", "link", "upstreams"),
         ),
     ),
     Wing(3, "gateway.logs", ("sqlite", "jetstream")),
