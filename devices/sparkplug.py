@@ -304,6 +304,8 @@ def _members(
     """All metrics with a name, of template instances as "template/member"; the birth fills in what is left out."""
     for metric in metrics:
         if metric.HasField("name"):
+            if not isinstance(metric.name, str):  # protobuf hands out bytes for text that is not UTF-8
+                raise DecodeError("a metric's name is not UTF-8")
             name = prefix + metric.name
             known = node.names.get((device, name)) if node else None
         elif metric.HasField("alias") and node is not None:

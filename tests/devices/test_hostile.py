@@ -21,14 +21,13 @@ SEEDS = [
 ]
 TOPICS = sorted({topic for topic, _ in SEEDS})
 
-# fmt: off
-KEYS = (
-    "Time TempUnit ENERGY Temperature Power ZbReceived Wifi params switch:0 em:0 exposes features definition "
-    "friendly_name state_topic stat_t cmps dev ids val_tpl ~ nodes properties unit value ts time aenergy temperature "
-    "battery last_seen Speed tmp uplink_message decoded_payload object deviceInfo end_device_ids data coords id model "
-    "bn n v u t e bver _type "
-).split()  # noqa: SIM905  (one word a key reads better than one line a key)
-# fmt: on
+KEYS = [
+    "Time", "TempUnit", "ENERGY", "Temperature", "Power", "ZbReceived", "Wifi", "params", "switch:0", "em:0",
+    "exposes", "features", "definition", "friendly_name", "state_topic", "stat_t", "cmps", "dev", "ids", "val_tpl",
+    "~", "nodes", "properties", "unit", "value", "ts", "time", "aenergy", "temperature", "battery", "last_seen",
+    "Speed", "tmp", "uplink_message", "decoded_payload", "object", "deviceInfo", "end_device_ids", "data", "coords",
+    "id", "model", "bn", "n", "v", "u", "t", "e", "bver", "_type",
+]  # fmt: skip
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.sampled_from(["ON", "nan"])
 values = st.recursive(
     leaves,
