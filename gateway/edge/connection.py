@@ -587,9 +587,10 @@ def _cut(reason: str) -> str:
 
 def _refusal(error: BaseException) -> Reply:
     text = str(error)
-    cause: BaseException | None = error
-    while (cause := cause.__cause__) is not None:
+    cause = error.__cause__
+    while cause is not None:
         text += f"; {cause}"
+        cause = cause.__cause__
     if isinstance(error, RequestLineTooLong):
         return Reply.refusal(414, text)
     if isinstance(error, HeaderLineTooLong | TooManyHeaders):

@@ -88,7 +88,7 @@ class Outbox:
 
     def __bool__(self) -> bool:
         """Whether anything at all waits."""
-        return self._offered is not None or bool(self._entries) or bool(self._control)
+        return bool(self._offered is not None or self._entries or self._control or self.ledger.count)
 
     def control(self, frame: bytes) -> None:
         """Queue a control frame. Raises Overflow where the client lets even those pile up."""
@@ -167,15 +167,15 @@ class Outbox:
             self._offered = memoryview(frames)
             self.size += len(frames)
             return True
-        if not self._entries:
-            return False
-        if self._asked:
+        if self._asked and self._entries:
             self._merge(asked_only=True)
         if self.ledger.count:
             frame = self._gap(self.ledger.take())
             self._offered = memoryview(frame)
             self.size += len(frame)
             return True
+        if not self._entries:
+            return False
         parts: list[memoryview] = []
         room = limit
         while self._entries and room > 0:
