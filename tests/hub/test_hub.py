@@ -1,0 +1,294 @@
+"""The hub with viewers in memory: one encode per variant, one send per viewer and turn, order, slices, last values."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.hub.audience import AudienceKey, Subscription
+from gateway.hub.hub import Hub
+from gateway.hub.log import MemoryLog
+from gateway.hub.message import Message
+from gateway.topics import matches
+
+
+class Clock:
+    """A clock that moves when looked at, by `step` seconds."""
+
+    def __init__(self):
+        self.now, self.step = 0.0, 0.0
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+class Variant:
+    """Frames are `topic:offset;`; counts what it encodes."""
+
+    def __init__(self):
+        self.encoded = 0
+
+    def encoder(self, topic, view):
+        def encode(message):
+            self.encoded += 1
+            return f"{topic}:{message.offset};".encode()
+
+        return encode
+
+
+class Viewer:
+    """Takes everything, or blocks."""
+
+    def __init__(self):
+        self.queued, self.got, self.sends, self.waiting = False, b"", 0, b""
+
+    def send(self, data):
+        self.sends += 1
+        self.got += data
+        return len(data)
+
+    def push(self, batch):
+        if self.queued:
+            self.waiting += batch.blob
+        else:
+            self.send(batch.blob)
+
+    def short(self, batch, taken):
+        raise AssertionError
+
+    failed = short
+
+    def unblock(self):
+        self.queued = False
+        self.got += self.waiting
+        self.waiting = b""
+
+    @property
+    def offsets(self):
+        return [int(part.split(b":")[1]) for part in self.got.split(b";") if part]
+
+
+class House:
+    def __init__(self, **options):
+        self.clock, self.turns, self.variant = Clock(), [], Variant()
+        self.hub = Hub(schedule=self.turns.append, clock=self.clock, **options)
+        self.log = MemoryLog(self.hub.take, epoch="e", limit=1 << 30, age=1e9, clock=lambda: 0.0)
+
+    def publish(self, *topics, payload=b"1"):
+        self.log.append([Message(topic, payload, 0.0, "u") for topic in topics])
+
+    def turn(self):
+        turns, self.turns[:] = list(self.turns), []
+        for function in turns:
+            function()
+
+    def settle(self):
+        while self.turns:
+            self.turn()
+
+    def key(self, *filters, variant=None, denies=()):
+        return AudienceKey(variant or self.variant, tuple(Subscription(f) for f in filters), denies)
+
+    def join(self, *filters, **options):
+        viewer = Viewer()
+        viewer.audience = self.hub.join(viewer, self.key(*filters, **options))
+        return viewer
+
+
+def test_a_message_is_encoded_once_however_many_watch():
+    house = House()
+    viewers = [house.join("a/#") for _ in range(50)] + [house.join("a/b"), house.join("+/b", "x")]
+    house.publish("a/b")
+    house.settle()
+    assert house.variant.encoded == 1
+    assert all(viewer.offsets == [1] for viewer in viewers)
+
+
+def test_a_burst_costs_a_viewer_one_send():
+    house = House()
+    viewer = house.join("#")
+    for _ in range(200):
+        house.publish("a")
+    house.settle()
+    assert viewer.sends == 1
+    assert viewer.offsets == list(range(1, 201))
+
+
+def test_overlapping_filters_of_one_viewer_deliver_once():
+    house = House()
+    viewer = house.join("a/#", "a/b", "+/b")
+    house.publish("a/b", "a/c", "x/b", "y")
+    house.settle()
+    assert viewer.offsets == [1, 2, 3]
+
+
+def test_denied_topics_are_left_out():
+    house = House()
+    viewer = house.join("#", denies=("secret/#",))
+    house.publish("secret/x", "open")
+    house.settle()
+    assert viewer.offsets == [2]
+
+
+def test_a_turn_is_cut_into_slices_and_loses_nothing():
+    house = House()
+    viewers = [house.join("#") for _ in range(300)]
+    house.clock.step = 0.001
+    house.publish("a")
+    house.turn()
+    served = sum(bool(viewer.got) for viewer in viewers)
+    assert 0 < served < 300
+    assert house.hub.busy
+    house.publish("a")
+    house.settle()
+    assert all(viewer.offsets == [1, 2] for viewer in viewers)
+    assert not house.hub.busy
+
+
+def test_who_joins_gets_only_what_comes_after():
+    house = House()
+    first = house.join("#")
+    house.publish("a")
+    second = house.join("#")
+    house.publish("a")
+    house.settle()
+    assert (first.offsets, second.offsets) == ([1, 2], [2])
+
+
+def test_who_moves_to_another_audience_misses_nothing_and_gets_nothing_twice():
+    house = House()
+    viewer, other = house.join("a"), house.join("a", "b")
+    house.publish("a", "b")
+    house.hub.leave(viewer, viewer.audience)
+    viewer.audience = house.hub.join(viewer, house.key("a", "b"))
+    house.publish("a", "b")
+    house.settle()
+    assert viewer.offsets == [1, 3, 4]
+    assert other.offsets == [1, 2, 3, 4]
+
+
+def test_the_settled_mark_never_runs_ahead_of_what_was_sent():
+    house = House()
+    for _ in range(200):
+        house.join("#")
+    house.clock.step = 0.001
+    house.publish("a")
+    house.turn()
+    assert house.hub.settled == 0
+    house.settle()
+    assert house.hub.settled == 1
+    house.publish("nobody/else")
+    house.settle()
+    assert house.hub.settled == 2
+
+
+def test_last_values_are_in_offset_order_and_a_cleared_topic_has_none():
+    house = House()
+    house.publish("b", "a", "b", "c")
+    house.publish("c", payload=b"")
+    assert [(m.topic, m.offset) for m in house.hub.last(lambda topic: True)] == [("a", 2), ("b", 3)]
+    assert [m.topic for m in house.hub.last(lambda topic: topic == "a")] == ["a"]
+
+
+def test_a_flood_of_new_topics_forgets_those_silent_longest():
+    house = House(last_values=160)
+    viewer = house.join("#")
+    for number in range(1000):
+        house.publish(f"t/{number}")
+    house.settle()
+    assert house.hub.topics <= 160
+    assert house.hub.forgotten == 1000 - house.hub.topics
+    assert house.hub.last_of("t/999") is not None
+    assert house.hub.last_of("t/0") is None
+    assert len(viewer.offsets) == 1000
+
+
+def test_last_values_are_bounded_in_bytes():
+    house = House(last_values_memory=100_000)
+    for number in range(1000):
+        house.publish(f"t/{number}", payload=b"x" * 1000)
+    assert sum(1000 + 600 for _ in house.hub.last(lambda topic: True)) <= 100_000
+
+
+def test_an_audience_ends_with_its_last_member():
+    house = House()
+    viewer = house.join("a/#")
+    house.hub.leave(viewer, viewer.audience, gone=True)
+    assert house.hub.audiences == 0
+    house.publish("a/b")
+    house.settle()
+    assert house.variant.encoded == 0
+
+
+FILTERS = ["#", "a/#", "a/+", "a/b", "+/b", "b", "$x/#"]
+TOPICS = ["a", "a/b", "a/c", "b", "c/b", "$x/y"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("publish"), st.lists(st.sampled_from(TOPICS), min_size=1, max_size=4)),
+            st.tuples(st.just("join"), st.sets(st.sampled_from(FILTERS), min_size=1, max_size=3)),
+            st.tuples(st.just("move"), st.sets(st.sampled_from(FILTERS), min_size=1, max_size=3)),
+            st.tuples(st.just("leave"), st.just(None)),
+            st.tuples(st.just("block"), st.just(None)),
+            st.tuples(st.just("unblock"), st.just(None)),
+            st.tuples(st.just("turn"), st.just(None)),
+        ),
+        max_size=40,
+    ),
+    st.sampled_from([0.0, 0.0015, 0.01]),
+    st.randoms(use_true_random=False),
+)
+def test_every_viewer_gets_exactly_what_matched_while_it_was_there(steps, step, random):
+    house = House()
+    house.clock.step = step
+    viewers, expected, offset = [], {}, 0
+    for action, value in steps:
+        if action == "publish":
+            house.publish(*value)
+            for topic in value:
+                offset += 1
+                for viewer in viewers:
+                    if any(matches(f, topic) for f in viewer.filters):
+                        expected[viewer].append(offset)
+        elif action == "join":
+            viewer = house.join(*sorted(value))
+            viewer.filters = value
+            viewers.append(viewer)
+            expected[viewer] = []
+        elif action == "turn":
+            house.turn()
+        elif viewers:
+            viewer = random.choice(viewers)
+            if action == "move":
+                house.hub.leave(viewer, viewer.audience)
+                viewer.audience = house.hub.join(viewer, house.key(*sorted(value)))
+                viewer.filters = value
+            elif action == "leave":
+                house.hub.leave(viewer, viewer.audience)
+                viewers.remove(viewer)
+            elif action == "block":
+                viewer.queued = True
+            else:
+                viewer.unblock()
+    house.settle()
+    for viewer, offsets in expected.items():
+        viewer.unblock()
+        assert viewer.offsets == offsets
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 1000])
+def test_a_page_of_the_memory_log_holds_at_most_a_block(count):
+    house = House()
+    for _ in range(count):
+        house.publish("a")
+    got, cursor = [], 0
+    while cursor < count:
+        pages = []
+        house.log.read(cursor, house.log.newest, pages.append)
+        assert 0 < len(pages[0].messages) <= 256
+        got += [m.offset for m in pages[0].messages]
+        cursor = pages[0].reached
+    assert got == list(range(1, count + 1))
