@@ -96,8 +96,8 @@ def _value(value: object) -> tuple[Value, str | None] | None:
     if isinstance(value, bool):
         return value, None
     if isinstance(value, int):
-        # Beyond a float's range a number is no measurement, and up to 2^64 counters are real.
-        return (value, None) if abs(value) <= 2**64 else None
+        # Up to 64 bits counters are real; beyond them no encoder downstream takes an integer.
+        return (value, None) if -(2**63) <= value < 2**64 else None
     if isinstance(value, float):
         return (value, None) if math.isfinite(value) else None
     if isinstance(value, str) and len(value) <= 64:

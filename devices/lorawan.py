@@ -13,6 +13,7 @@ from devices.quantities import QUANTITIES, quantity, snake, unit
 from devices.reading import Reading, Value
 
 MAX_READINGS = 500  # of one uplink: a LoRaWAN frame has at most 242 bytes
+MAX_NAME = 64  # characters of a key: what is longer was not named by a codec
 
 # Keys that tell about the frame or the firmware, not about the world.
 _ASIDE = re.compile(
@@ -89,6 +90,8 @@ def _walk(node: object, path: str, key: str, listed: bool, time: float | None, n
         yield (*named, time)
         return
     for name, value in node.items():
+        if len(name) > MAX_NAME:
+            continue
         below = _join(path, name)
         if isinstance(value, dict | list):
             yield from _walk(value, below, name, listed, time, now)
@@ -96,7 +99,7 @@ def _walk(node: object, path: str, key: str, listed: bool, time: float | None, n
         # Cayenne's codecs nest a value under its channel's number: {"temperature": {"1": 21.4}}.
         what, stated = classify(key if name.isdigit() and key else _axis(key, name))
         measured = _value(name, what, value)
-        if measured is not None:
+        if measured is not None and what:
             yield path if listed and path else below, what, measured, stated, time
 
 
@@ -107,6 +110,8 @@ def _pair(node: dict[str, object], path: str, key: str) -> tuple[str, str, Value
         label = node.get(naming) if naming else key
         if is_number(value) and isinstance(label, str) and label:
             what, stated = classify(label)
+            if not what:
+                continue
             return path, what, value, unit(node.get("unit")) or stated  # type: ignore[return-value]
     return None
 
@@ -167,7 +172,7 @@ def _classify(key: str) -> tuple[str, str | None]:
 
 def classify(key: str) -> tuple[str, str | None]:
     """A codec's key as (quantity, unit): TempC_SHT → (temperature, °C), BatV → (voltage, V), co2 → (…, None)."""
-    return _classify(key) if len(key) <= 64 else (snake(key), None)
+    return _classify(key) if len(key) <= MAX_NAME else (snake(key), None)
 
 
 def _base(plain: str) -> str | None:

@@ -148,6 +148,8 @@ def _measured(key: str, value: object) -> tuple[str | None, str, Value, str | No
     if unit is None:
         return None
     channel, what = _named(stem, unit)
+    if not what:
+        return None
     return channel, what, value, unit  # type: ignore[return-value]
 
 

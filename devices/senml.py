@@ -13,7 +13,7 @@ from devices.numbers import MAX_JSON, is_number, load_json, plausible
 from devices.quantities import QUANTITIES, quantity
 from devices.reading import DecodeError, DeviceState, Reading, Value
 
-MAX_RECORDS = 10_000
+MAX_RECORDS = 2048
 _VERSION = 10
 _SECONDARY_UNITS = 1 << 4  # RFC 9100, section 3: the only feature beyond version 10 that is registered
 _RELATIVE = 2.0**28  # times below are offsets from now (RFC 8428, section 4.5.3)
@@ -132,7 +132,7 @@ class _Base:
         full = self.name + name
         if not full:
             raise DecodeError("a record without a name, and no base name")
-        stated = _text(record, "u") or self.unit
+        stated = _text(record, "u", 64) or self.unit
         time = self._time(record, now)
         held = values[0] if values else "s"
         value: Value
@@ -166,7 +166,7 @@ class _Base:
         if "bn" in record:
             self.name = _text(record, "bn") or ""
         if "bu" in record:
-            self.unit = _text(record, "bu")
+            self.unit = _text(record, "bu", 64)
         if "bt" in record:
             self.time = _finite_or_nan(record, "bt")
         if "bv" in record:
@@ -201,12 +201,12 @@ def _last(name: str) -> str:
     return name[at:] or name
 
 
-def _text(record: dict[str, object], label: str) -> str | None:
+def _text(record: dict[str, object], label: str, longest: int = 1024) -> str | None:
     value = record.get(label)
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > 1024:
-        raise DecodeError(f"{label} must be text")
+    if not isinstance(value, str) or len(value) > longest:
+        raise DecodeError(f"{label} must be text of at most {longest} characters")
     return value or None
 
 

@@ -7,6 +7,7 @@ from devices.lorawan import decoded
 from devices.numbers import is_number, load_object, timestamp
 from devices.reading import DeviceState, Reading
 
+MAX_ID = 64  # characters; the stack itself allows 36
 _TOPIC = re.compile(r"v3/[^/]+/(?:devices|as|gateways)/.+")
 _UPLINK = re.compile(r"v3/[^/]+/devices/([^/]+)/up")
 
@@ -56,7 +57,7 @@ class TheThingsStack:
             return []
         identifiers = body.get("end_device_ids")
         identifier = identifiers.get("device_id") if isinstance(identifiers, dict) else None
-        device = identifier if isinstance(identifier, str) and identifier else place[1]
+        device = identifier if isinstance(identifier, str) and 0 < len(identifier) <= MAX_ID else place[1]
         time = timestamp(body.get("received_at"), now)
         normalized = list(_normalized(device, uplink.get("normalized_payload"), time, now))
         readings = decoded(device, uplink.get("decoded_payload"), time, now)
