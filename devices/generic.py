@@ -9,6 +9,7 @@ from devices.reading import DecodeError, DeviceState, Reading
 
 _NOT_DATA = ("/set", "/get", "/command", "/cmd", "/cmnd")
 _EVENTS = re.compile(r"(?:.*/)?events?")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")
 _STATES = frozenset(("online", "offline"))  # availability is no reading, whatever the topic
 _AVAILABILITY = ("/LWT", "/lwt", "/availability", "/available", "/connected", "/online")
@@ -117,4 +118,4 @@ def _text(payload: bytes) -> str | None:
         text = text[1:-1].strip()
     if not text and payload.strip() != b'""' and payload.strip(b" \t\r\n"):
         return None
-    return text if text.isprintable() else None
+    return None if _CONTROL.search(text) else text

@@ -55,7 +55,7 @@ class Entity(NamedTuple):
         """Canonical name by the device class, else by a unit that only one quantity has; None if neither says."""
         if self.device_class:
             return quantities.from_device_class(self.device_class, self.component == "binary_sensor")
-        return BY_UNIT.get(self.unit or "")
+        return "switch" if self.component == "switch" else BY_UNIT.get(self.unit or "")
 
 
 class HomeAssistantDiscovery:

@@ -51,6 +51,8 @@ class Homie:
         attribute = next((index for index, level in enumerate(levels) if level[:1] == "$"), None)
         if levels[0] == "homie" and len(levels) > 2:
             at = 3 if levels[1] == "5" else 2
+            if levels[at - 1][:1] == "$":
+                return topic, []  # $broadcast: to all devices, of none
             return "/".join(levels[:at]), levels[at:]
         for at in range(2, min(len(levels), 5)):
             if "/".join(levels[:at]) in self._devices:

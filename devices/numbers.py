@@ -21,6 +21,7 @@ MAX_DEPTH = 32  # levels of nesting
 MAX_TEXT = 256  # bytes of a plain value; what is longer is no measurement
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_IDENTIFIER = re.compile(r"[0-9]+[eE][0-9]+")
 _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _LARGEST = 2**63  # what no counter reaches is an identifier; as a float it would lose digits
 
@@ -56,7 +57,7 @@ def is_number(value: object) -> bool:
 def number(text: str) -> int | float | None:
     """The number that `text` is, ASCII digits with "." only; surrounding blanks are no matter, all else is None.
 
-    A whole number with a leading zero is an identifier ("007") and None.
+    A whole number with a leading zero ("007") or a large one with an exponent ("123E45") is an identifier, and None.
     """
     text = text.strip(" \t\r\n")
     if len(text) > 64 or not _NUMBER.fullmatch(text):
@@ -67,6 +68,8 @@ def number(text: str) -> int | float | None:
         value: int | float = int(text)
     except ValueError:
         value = float(text)
+    if abs(value) > 1e15 and _IDENTIFIER.fullmatch(text):
+        return None
     return value if is_number(value) else None
 
 

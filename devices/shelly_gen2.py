@@ -26,6 +26,7 @@ _PHASE = re.compile(r"([abcn]|total)_(\w+)")
 _TOTALS = {"act": ("energy", "Wh"), "act_ret": ("energy_returned", "Wh")}
 _ALARMS = {"flood": "water_leak", "smoke": "smoke"}
 _STATUS = re.compile(r"(.+)/status/([a-z][a-z0-9_]*:\d+|sys|wifi|cloud|mqtt|ble|ws|eth|ht_ui|plugs_ui|matter|knx)")
+_COMMAND = re.compile(r".+/command/[a-z][a-z0-9_]*:\d+")
 
 
 class ShellyGen2:
@@ -38,7 +39,9 @@ class ShellyGen2:
             return True
         if topic.endswith("/rpc"):
             return b'"src"' in payload[:512]
-        return payload[:1] == b"{" and "/status/" in topic and _STATUS.fullmatch(topic) is not None
+        if payload[:1] == b"{" and "/status/" in topic:
+            return _STATUS.fullmatch(topic) is not None
+        return "/command/" in topic and _COMMAND.fullmatch(topic) is not None
 
     def claims(self, topic: str) -> bool:
         # The prefix is free, so any `<prefix>/online` may be a Shelly's will; only true and false count below.

@@ -15,6 +15,8 @@ _KIND = re.compile(r"SENSOR|STATE|LWT|RESULT|UPTIME|MARGINS|HASS_STATE|(?:INFO|P
 _PREFIXES = ("tele", "stat", "cmnd")
 _HEX4 = re.compile(r"[0-9A-F]{4}")
 _SWITCH = re.compile(r"POWER\d*")
+_INDEX = re.compile(r"[-_.]\d.*|[-.].*")  # what distinguishes several of one driver: DS18B20-2, VL53L0X_1
+_NUMBERED = re.compile(r"([A-Za-z]+)(\d{1,2})")
 _INPUT = re.compile(r"(?:Switch|Button)\d*")
 
 _T, _P, _S = "TempUnit", "PressureUnit", "SpeedUnit"
@@ -25,7 +27,8 @@ KEYS: dict[str, tuple[str, str | None]] = {
     "QNH": ("sea_level_pressure", _P), "Illuminance": ("illuminance", "lx"), "Ambient": ("illuminance", "lx"),
     "Gas": ("gas_resistance", "kΩ"), "CarbonDioxide": ("carbon_dioxide", "ppm"), "CO2": ("carbon_dioxide", "ppm"),
     "eCO2": ("eco2", "ppm"), "TVOC": ("volatile_organic_compounds_parts", "ppb"), "Moisture": ("moisture", "%"),
-    "CF1": ("cf1", "µg/m³"), "CF2.5": ("cf25", "µg/m³"), "CF10": ("cf10", "µg/m³"), "PM1": ("pm1", "µg/m³"),
+    "CF1": ("cf1", "µg/m³"), "CF2.5": ("cf2_5", "µg/m³"), "CF10": ("cf10", "µg/m³"), "PM1": ("pm1", "µg/m³"),
+    "PM1_0": ("pm1", "µg/m³"), "PM2_5": ("pm25", "µg/m³"), "PM4_0": ("pm4", "µg/m³"),
     "PM2.5": ("pm25", "µg/m³"), "PM4": ("pm4", "µg/m³"), "PM10": ("pm10", "µg/m³"), "UvIndex": ("uv_index", None),
     "UVI": ("uv_index", None), "UvLevel": ("uv_level", None), "Distance": ("distance", "cm"),
     "Battery": ("battery", "%"),
@@ -58,6 +61,7 @@ _DRIVERS: dict[tuple[str, str], tuple[str, str | None]] = {
     ("AS3935", "Distance"): ("distance", "km"),
     ("VL53L0X", "Distance"): ("distance", "mm"),
     ("VL53L1X", "Distance"): ("distance", "mm"),
+    ("TOF10120", "Distance"): ("distance", "mm"),
 }
 _IDENTITY = frozenset(("Id", "Type", "Address", "MAC", "Mac", "Device", "Name", "Endpoint", "Group", "TotalStartTime"))
 _WIND = {
@@ -88,7 +92,8 @@ class Tasmota:
     family = "tasmota"
 
     def recognises(self, topic: str, payload: bytes) -> bool:
-        return _place(topic) is not None
+        # Commands to any prefix, and Tasmota's own discovery, are the family's, and never readings.
+        return _place(topic) is not None or topic.startswith(("cmnd/", "tasmota/discovery/"))
 
     def claims(self, topic: str) -> bool:
         return topic.endswith("/LWT") and _place(topic) is not None
@@ -258,8 +263,16 @@ class _Document:
         if key in _IDENTITY or not (isinstance(value, bool) or numbers.is_number(value)):
             return
         assert isinstance(value, int | float)
-        driver = channel.partition("-")[0].partition(".")[0] if channel else ""
-        quantity, unit = _DRIVERS.get((driver, key)) or keys.get(key) or (quantities.quantity(key), None)
+        driver = _INDEX.sub("", channel) if channel else ""
+        known = _DRIVERS.get((driver, key)) or keys.get(key)
+        if known is None:
+            if not key.isidentifier() and keys is _ZIGBEE:
+                return  # an attribute without a name: cluster and number
+            numbered = _NUMBERED.fullmatch(key)
+            known = keys.get(numbered[1]) if numbered else None
+            if known is not None and numbered is not None:  # ANALOG: Temperature1, Temperature2
+                channel = f"{channel}.{numbered[2]}" if channel else numbered[2]
+        quantity, unit = known or (quantities.quantity(key), None)
         if quantity == "speed" and driver.lower().startswith(("wind", "tx2")):
             quantity = "wind_speed"
         if quantity in _TRUE_FALSE and keys is _ZIGBEE:

@@ -60,7 +60,8 @@ def _property(key: str) -> tuple[str, str | None] | None:
     suffixed = _SUFFIX.fullmatch(key)
     if suffixed and suffixed[1] in _USUAL:
         return quantities.snake(key), _USUAL[suffixed[1]][1]
-    return quantities.quantity(key), None
+    kind = _USUAL.get(key.rpartition("_")[2])
+    return quantities.quantity(key), None if kind is None else kind[1]
 
 
 class Zigbee2Mqtt:
@@ -149,6 +150,8 @@ class Zigbee2Mqtt:
         if levels[-1] in ("set", "get") or (len(levels) > 2 and levels[-2] in ("set", "get")):
             return []
         document = numbers.load_object(payload)
+        if len(levels) > 1 and levels[-1] in _NO_MEASUREMENT:
+            return []  # an object as attribute: color, update
         exposed = self._exposed.get((base, name), _NOTHING)
         seen = document.get("last_seen")
         time = None if seen is None else numbers.timestamp(seen, now)
@@ -220,7 +223,7 @@ def _reading(
             return None
     elif kind is int and not numbers.is_number(value):
         return None
-    if told is None and quantity == "voltage" and value > 100 and "battery" in document:  # type: ignore[operator]
+    if told is None and quantity == "voltage" and value > (100 if "battery" in document else 1000):  # type: ignore[operator]
         unit = "mV"  # plugs state volts, battery devices millivolts
     if (quantity == "temperature" and value == -327.68) or (quantity == "humidity" and value == 655.35):
         return None  # 0x8000 and 0xffff: "no value" of the Zigbee clusters
