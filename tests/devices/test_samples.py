@@ -1,4 +1,4 @@
-"""Every family against payloads of real devices: 98 % of what any correct decoder gets right, 85 % of the judgement calls.
+"""Every family against payloads of real devices: 98 % of what any correct decoder gets right, 85 % of the rest.
 
 The score of each family is printed: `pytest -s tests/devices/test_samples.py`.
 """
