@@ -1,4 +1,4 @@
-"""The page and `client.js`: files of the wheel as responses, read once at the start. They hold no data and no secret."""
+"""The page and `client.js`: files of the wheel as responses, read once at the start. They hold no data, no secret."""
 
 import gzip
 import hashlib

@@ -39,7 +39,7 @@ function encoded(pairs) {
 }
 
 export class EventsLink {
-  transport = "events";
+  transport = /** @type {"events"} */ ("events");
   opened = true;
   #base;
   #fetch;
@@ -52,7 +52,7 @@ export class EventsLink {
 
   /**
    * @param {URL} base the gateway's address, ending in a slash
-   * @param {{fetch: typeof fetch, token?: string}} options
+   * @param {{fetch: typeof globalThis.fetch, token?: string}} options
    * @param {LinkEvents} events
    */
   constructor(base, { fetch, token }, events) {

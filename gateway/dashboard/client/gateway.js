@@ -5,7 +5,7 @@
 import { EventsLink } from "./eventslink.js";
 import { adviceFor, retryDelay } from "./retry.js";
 import { SocketLink } from "./socketlink.js";
-import { Subscription } from "./subscription.js";
+import { call, Subscription } from "./subscription.js";
 import { Router } from "./topics.js";
 
 /** @typedef {"connecting" | "open" | "waiting" | "unauthorized" | "failed" | "closed"} Status */
@@ -37,12 +37,14 @@ import { Router } from "./topics.js";
  * @property {string | ((why: {code: number, reason: string} | null) => string | null | Promise<string | null>)} [token]
  *   a credential, or a function that gives one: called before every connection, with why the last one was refused
  * @property {any} [WebSocket] a class like the browser's, where the platform has none (Node before 22: that of `ws`)
- * @property {typeof fetch} [fetch]
+ * @property {typeof globalThis.fetch} [fetch]
  * @property {boolean} [events] false: never fall back to Server-Sent Events; true: use nothing else
  * @property {(state: State) => void} [onState]
  * @property {(event: any) => void} [onEvent] every object that the gateway sends but messages, as it is
+ * @property {() => number} [random] uniform in [0, 1): the jitter, for tests
  */
 
+/** @typedef {{id: number, subscriptions: Subscription[]}} Asking */
 /** @typedef {import("./subscription.js").Message} Message */
 /** @typedef {import("./subscription.js").SubscribeOptions} SubscribeOptions */
 
@@ -94,7 +96,7 @@ export class Gateway {
   #subscriptions = new Set();
   /** @type {Router<Subscription>} */
   #router = new Router();
-  /** @type {{id: number, subscriptions: Subscription[], gaps: Set<string>} | null} the subscribe under way */
+  /** @type {Asking | null} the subscribe under way */
   #asking = null;
   /** @type {Map<string, string>} filter -> what is asked for by it, as the gateway knows it */
   #table = new Map();
@@ -179,8 +181,8 @@ export class Gateway {
    */
   subscribe(topics, options, callback) {
     const given = typeof options === "function" ? {} : options;
-    const call = typeof options === "function" ? options : callback;
-    const subscription = new Subscription(topics, given, /** @type {any} */ (call), (closed) => this.#forget(closed));
+    const take = typeof options === "function" ? options : callback;
+    const subscription = new Subscription(topics, given, /** @type {any} */ (take), (closed) => this.#forget(closed));
     if (this.#state.status === "closed") throw new GatewayError("disconnected", "this connection was closed by close()");
     if (given.signal?.aborted) {
       subscription.phase = "closed";
@@ -340,7 +342,7 @@ export class Gateway {
     const blocked = link?.transport === "websocket" && !link.opened;
     this.#drop();
     this.#fail(new GatewayError("disconnected", reason || "the connection broke before the answer came"), false);
-    if (blocked && ++this.#failedHandshakes >= BLOCKED_AFTER && this.#options.events !== false && globalThis.fetch) {
+    if (blocked && ++this.#failedHandshakes >= BLOCKED_AFTER && this.#options.events !== false) {
       this.#useEvents = true;
     } else if (link?.transport === "events" && lasted === 0 && this.#options.events !== true) {
       // No better that way: back to WebSocket, and to counting.
@@ -356,8 +358,9 @@ export class Gateway {
     if (advice.when === "credentials") this.#refused = { code, reason };
     const retryAfter = this.#retryAfter;
     this.#retryAfter = undefined;
+    // An end of our own making: to try WebSocket again.
     const switching = code === 1000 && link?.transport === "events";
-    const seconds = switching || (advice.when === "credentials" && attempt <= 1) ? 0 : retryDelay({ code, attempt, retryAfter });
+    const seconds = switching || (advice.when === "credentials" && attempt <= 1) ? 0 : retryDelay({ code, attempt, retryAfter, random: this.#options.random });
     this.#set({
       status: "waiting",
       transport: null,
@@ -477,10 +480,10 @@ export class Gateway {
         break;
       case "stale":
       case "fresh":
-        for (const subscription of this.#subscriptions) if (subscription.concerns(event.topic)) subscription.options.onStale?.(event);
+        for (const subscription of this.#subscriptions) if (subscription.concerns(event.topic)) call(subscription.options.onStale, event);
         break;
       case "device":
-        for (const subscription of this.#subscriptions) subscription.options.onDevice?.(event);
+        for (const subscription of this.#subscriptions) call(subscription.options.onDevice, event);
         break;
       case "upstream": {
         const { type, ...state } = event;
@@ -495,7 +498,7 @@ export class Gateway {
         this.#retryAfter = event.retry_after;
         break;
     }
-    this.#options.onEvent?.(event);
+    call(this.#options.onEvent, event);
   }
 
   /** @param {{methods: string[]}} event */
@@ -558,7 +561,7 @@ export class Gateway {
 
   /** @param {any} replayed */
   #live(replayed) {
-    const { subscriptions } = /** @type {NonNullable<typeof this.#asking>} */ (this.#asking);
+    const { subscriptions } = /** @type {Asking} */ (this.#asking);
     this.#asking = null;
     for (const subscription of subscriptions) {
       if (subscription.phase === "asked") {
@@ -654,7 +657,7 @@ export class Gateway {
     const command = { type: "subscribe", id, topics, ...this.#mostDemanding(topics), replay: together[0].replay };
     for (const subscription of together) subscription.asked();
     for (const filter of topics) this.#table.set(filter, "");
-    this.#asking = { id, subscriptions: together, gaps: new Set() };
+    this.#asking = { id, subscriptions: together };
     this.#link.send(command);
   }
 
@@ -700,7 +703,7 @@ export class Gateway {
   /** @param {Partial<State>} change */
   #set(change) {
     this.#state = Object.freeze({ ...this.#state, ...change });
-    this.#options.onState?.(this.#state);
+    call(this.#options.onState, this.#state);
   }
 }
 

@@ -28,7 +28,7 @@ export class SocketLink {
   #over = false;
   /** Whether the handshake ever succeeded: where it never did, WebSocket may be blocked on the way. */
   opened = false;
-  transport = "websocket";
+  transport = /** @type {"websocket"} */ ("websocket");
 
   /**
    * @param {URL} base the gateway's address, ending in a slash

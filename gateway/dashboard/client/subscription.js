@@ -65,6 +65,24 @@ import { checkedFilter, matches } from "./topics.js";
 
 const HELD = 10000;
 
+/**
+ * Calls what the owner gave. An error in it is reported as an uncaught one and harms nobody else.
+ * @param {Function | undefined} callback
+ * @param {...any} given
+ */
+export function call(callback, ...given) {
+  if (callback === undefined) return;
+  try {
+    callback(...given);
+  } catch (error) {
+    if (typeof globalThis.reportError === "function") globalThis.reportError(error);
+    else
+      setTimeout(() => {
+        throw error;
+      });
+  }
+}
+
 export class Subscription {
   /** @type {"waiting" | "asked" | "live" | "refused" | "closed"} */
   phase = "waiting";
@@ -158,7 +176,7 @@ export class Subscription {
     this.phase = "live";
     this.#everLive = true;
     this.reached(epoch, replayed.offset);
-    this.options.onReplayed?.(replayed);
+    call(this.options.onReplayed, replayed);
     for (const message of held) this.take(message, epoch);
   }
 
@@ -183,7 +201,7 @@ export class Subscription {
   gap(gap) {
     // After a loss the gateway sends last values in place of what is gone: they come in any order.
     if (this.phase === "asked") this.#ordered = false;
-    this.options.onGap?.(gap);
+    call(this.options.onGap, gap);
   }
 
   /** @param {string} topic */
@@ -193,7 +211,7 @@ export class Subscription {
 
   /** @param {Refusal} refusal */
   refuse(refusal) {
-    if (this.options.onError) this.options.onError(refusal);
+    if (this.options.onError) call(this.options.onError, refusal);
     else console.warn(`sensor-gateway: ${refusal.filter ?? this.filters.join(", ")}: ${refusal.message}`);
   }
 
@@ -216,6 +234,6 @@ export class Subscription {
       this.mark ??= { epoch, offset: -1 };
       this.#ahead.set(topic, offset);
     }
-    this.#callback(message, this);
+    call(this.#callback, message, this);
   }
 }
