@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
@@ -154,13 +153,13 @@ class Watch:
             self._note_offset(kind, received)
             self._printer.received(kind, received, text if isinstance(text, str) else text.decode())
 
-    def _subscribe(self, welcome: dict[str, Any]) -> bytes:
+    def _subscribe(self, welcome: dict[str, Any]) -> str:
         replay: str | dict[str, Any] = "last"
         if self._mark is not None:
             # Where the epoch is another one by now, the gateway answers with a gap and a snapshot.
             replay = {"epoch": self._mark[0], "offset": self._mark[1]}
         self._epoch = welcome["epoch"]
-        return msgspec.json.encode({"type": "subscribe", "id": 1, "topics": self._filters, "replay": replay})
+        return json.dumps({"type": "subscribe", "id": 1, "topics": self._filters, "replay": replay})
 
     def _note_offset(self, kind: str, received: dict[str, Any]) -> None:
         if kind == "replayed":

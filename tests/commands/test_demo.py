@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from support.leftovers import children
 from support.mosquitto import Mosquitto
 
 from gateway.commands.demo import next_free_port, write_config
@@ -52,14 +53,6 @@ def addresses(text: str) -> dict[str, str]:
     return dict(re.findall(r"^ +(dashboard|stream|plain|broker) +(\S+)", text, re.MULTILINE))
 
 
-def descendants(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *descendants(int(child))]
-    return found
-
-
 @pytest.mark.broker
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_watch_sees_values_over_wss_and_nothing_is_left(tmp_path: Path, stop: signal.Signals) -> None:
@@ -74,12 +67,12 @@ def test_watch_sees_values_over_wss_and_nothing_is_left(tmp_path: Path, stop: si
                 assert "connected to demo" in seen
                 watch.send_signal(signal.SIGINT)
                 assert watch.wait(10) == 0
-        children = descendants(demo.pid)
-        assert children
+        started_by_it = children(demo.pid)
+        assert started_by_it
         demo.send_signal(stop)
         assert demo.wait(10) == 0
     assert list(tmp_path.iterdir()) == []
-    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in started_by_it if Path(f"/proc/{pid}").exists()]
 
 
 def test_with_a_broker_of_ones_own_only_sensors_is_used(tmp_path: Path) -> None:
@@ -87,7 +80,7 @@ def test_with_a_broker_of_ones_own_only_sensors_is_used(tmp_path: Path) -> None:
         with started(tmp_path, "demo", "--broker", broker.url) as demo:
             where = addresses(read_until(demo.stdout, "Ctrl-C"))
             assert where["broker"] == broker.url
-            assert descendants(demo.pid) == []
+            assert children(demo.pid) == []
             with started(tmp_path, "watch", "#", "--url", where["plain"]) as watch:
                 read_until(watch.stdout, r" sensors/\S+ \{")
             demo.send_signal(signal.SIGINT)

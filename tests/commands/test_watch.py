@@ -42,7 +42,9 @@ class Gateway:
 
     async def welcome(self, connection: ServerConnection, epoch: str = "e1") -> None:
         await send(connection, type="welcome", gateway="test", role="viewer", epoch=epoch, offset=0, upstreams=[])
-        self.subscribes.append(json.loads(await connection.recv()))
+        subscribe = await connection.recv()
+        assert isinstance(subscribe, str), "the JSON dialect speaks in text frames"
+        self.subscribes.append(json.loads(subscribe))
         await send(connection, type="ok", id=1, subscribed=[])
         await send(connection, type="replayed", id=1, count=0, complete=True, offset=7)
 

@@ -13,17 +13,25 @@ class Held(NamedTuple):
     descriptors: dict[int, str]
 
 
+def children(pid: int | str = "self") -> list[int]:
+    """The children of a process, those included that ended and that it has not waited for."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found += [int(child) for child in (task / "children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread that ended between the two looks
+    return found
+
+
 def held() -> Held:
     """What this process holds now."""
     processes = {}
-    for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            try:
-                processes[int(pid)] = (Path("/proc") / pid / "cmdline").read_text().replace(
-                    "\0", " "
-                ).strip() or "ended"
-            except FileNotFoundError:
-                continue  # gone between the two looks
+    for pid in children():
+        try:
+            processes[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip() or "ended"
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # gone between the two looks
     descriptors = {}
     for entry in os.listdir("/proc/self/fd"):
         try:
