@@ -12,8 +12,8 @@ from decimal import Decimal
 import msgspec
 
 from devices import documents
-from devices.cbor import fraction, load_cbor
-from devices.numbers import MAX_DEPTH, MAX_JSON, depth, load_json
+from devices.cbor import MAX_BYTES, fraction, load_cbor
+from devices.numbers import MAX_DEPTH, depth, load_json
 from devices.reading import DecodeError, DeviceState, Reading
 
 MAX_GUESS = 4096  # bytes of a payload that is tried on topics that say nothing about their format
@@ -59,7 +59,7 @@ class Binary:
         return documents.readings(topic, plain(load(payload)), now)
 
 
-def load_msgpack(payload: bytes, limit: int = MAX_JSON) -> object:
+def load_msgpack(payload: bytes, limit: int = MAX_BYTES) -> object:
     """The one object that the payload is, timestamps (extension -1) as aware datetime.
 
     Raises DecodeError for more than `limit` bytes or MAX_DEPTH levels, truncation, and anything else that is not it.

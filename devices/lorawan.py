@@ -13,6 +13,7 @@ from devices.quantities import QUANTITIES, quantity, snake, unit
 from devices.reading import Reading, Value
 
 MAX_READINGS = 500  # of one uplink: a LoRaWAN frame has at most 242 bytes
+MAX_KEYS = 2000  # looked at, whether they are readings or not
 MAX_NAME = 64  # characters of a key: what is longer was not named by a codec
 
 # Keys that tell about the frame or the firmware, not about the world.
@@ -61,7 +62,7 @@ _NO_PROBE = -0.1  # 0xFFFF in Dragino's codecs, and a real temperature: told by 
 def decoded(device: str, document: object, time: float | None, now: float) -> list[Reading]:
     """The measurements in a codec's output; `time` is the uplink's, records with a time of their own keep that."""
     readings: dict[tuple[str, str, float | None], Reading] = {}
-    for channel, what, value, stated, at in _walk(document, "", "", False, time, now):
+    for channel, what, value, stated, at in _Walk(now).below(document, "", "", False, time):
         readings.setdefault((channel, what, at), Reading(device, channel, what, value, stated, at))
         if len(readings) >= MAX_READINGS:
             break
@@ -73,34 +74,45 @@ def decoded(device: str, document: object, time: float | None, now: float) -> li
 Found = tuple[str, str, Value, str | None, float | None]
 
 
-def _walk(node: object, path: str, key: str, listed: bool, time: float | None, now: float) -> Iterator[Found]:
-    """All measurements below a node. Within a list a channel is the record, elsewhere the full path of the key."""
-    if isinstance(node, list):
-        for index, item in enumerate(node[:MAX_READINGS]):
-            # A list of bare numbers is raw bytes or a spectrum: nothing in it has a name.
-            if isinstance(item, dict | list):
-                yield from _walk(item, _join(path, str(index)), key, True, time, now)
-        return
-    if not isinstance(node, dict):
-        return
-    if listed:
-        time = next((at for name in _TIMES if (at := timestamp(node.get(name), now)) is not None), time)
-    named = _pair(node, path, key)
-    if named is not None:
-        yield (*named, time)
-        return
-    for name, value in node.items():
-        if len(name) > MAX_NAME:
-            continue
-        below = _join(path, name)
-        if isinstance(value, dict | list):
-            yield from _walk(value, below, name, listed, time, now)
-            continue
-        # Cayenne's codecs nest a value under its channel's number: {"temperature": {"1": 21.4}}.
-        what, stated = classify(key if name.isdigit() and key else _axis(key, name))
-        measured = _value(name, what, value)
-        if measured is not None and what:
-            yield path if listed and path else below, what, measured, stated, time
+class _Walk:
+    """One look at a document. `left` counts down the keys, so that no shape of document takes long."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self.left = MAX_KEYS
+
+    def below(self, node: object, path: str, key: str, listed: bool, time: float | None) -> Iterator[Found]:
+        """All measurements below a node. Within a list a channel is the record, elsewhere the full path of the key."""
+        if isinstance(node, list):
+            for index, item in enumerate(node[: max(self.left, 0)]):
+                self.left -= 1
+                # A list of bare numbers is raw bytes or a spectrum: nothing in it has a name.
+                if isinstance(item, dict | list):
+                    yield from self.below(item, _join(path, str(index)), key, True, time)
+            return
+        if not isinstance(node, dict):
+            return
+        if listed:
+            time = next((at for name in _TIMES if (at := timestamp(node.get(name), self._now)) is not None), time)
+        named = _pair(node, path, key)
+        if named is not None:
+            yield (*named, time)
+            return
+        for name, value in node.items():
+            self.left -= 1
+            if self.left < 0:
+                return
+            if len(name) > MAX_NAME:
+                continue
+            below = _join(path, name)
+            if isinstance(value, dict | list):
+                yield from self.below(value, below, name, listed, time)
+                continue
+            # Cayenne's codecs nest a value under its channel's number: {"temperature": {"1": 21.4}}.
+            what, stated = classify(key if name.isdigit() and key else _axis(key, name))
+            measured = _value(name, what, value)
+            if measured is not None and what:
+                yield path if listed and path else below, what, measured, stated, time
 
 
 def _pair(node: dict[str, object], path: str, key: str) -> tuple[str, str, Value, str | None] | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from devices.lorawan import MAX_READINGS, classify, decoded
+from devices.lorawan import MAX_KEYS, MAX_READINGS, classify, decoded
 
 NOW = 1_790_000_000.0
 
@@ -113,3 +113,9 @@ def test_flags_are_truths() -> None:
 def test_one_uplink_has_a_bounded_number_of_readings() -> None:
     assert len(found({f"v{index}": index for index in range(2000)})) == MAX_READINGS
     assert len(found([[{"v": 1}]] * 5000)) <= MAX_READINGS
+
+
+def test_a_document_of_nothing_but_names_ends_the_look() -> None:
+    late = {f"k{index}": "text" for index in range(MAX_KEYS)} | {"temperature": 1}
+    assert found(late) == []
+    assert found({"deep": [[[]] * 500] * 500, "temperature": 1}) == []
