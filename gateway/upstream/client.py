@@ -27,7 +27,7 @@ logger = logging.getLogger("gateway.upstream")
 
 TURN = 512
 """Packets taken in per turn of the loop, so that nothing else waits for more than a few milliseconds."""
-BUSY_POLL = 0.002
+BUSY_POLL = 0.001
 OUTGOING_IN_FLIGHT = 20
 """QoS 1 and 2 messages sent and not answered: what brokers that announce nothing (MQTT 3.1.1) take by default."""
 _KEEPALIVE_SHARE = 0.6

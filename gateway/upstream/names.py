@@ -47,7 +47,7 @@ class TopicNames(dict[bytes, str]):
         return raw in self._malformed
 
     def _judge(self, raw: bytes) -> str:
-        if raw == self._own:
+        if self._own and raw == self._own:
             return ""
         try:
             topic = raw.decode()
