@@ -94,6 +94,7 @@ class Audience:
         "delivered",
         "dirty",
         "frames",
+        "full",
         "kept",
         "key",
         "messages",
@@ -107,6 +108,7 @@ class Audience:
         self.frames: list[bytes] = []
         self.messages: list[Message] = []
         self.dirty = False
+        self.full = False
         self.delivered = 0
         self.sent_at = 0.0
         self.kept = kept
@@ -199,10 +201,13 @@ class Audience:
             if size > DIRECT:
                 for viewer in part:
                     viewer.push(batch)
+                    if viewer.queued:
+                        self.full = True
             else:
                 for viewer in part:
                     if viewer.queued:
                         viewer.push(batch)
+                        self.full = True
                         continue
                     try:
                         taken = viewer.send(blob)
