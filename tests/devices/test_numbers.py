@@ -88,8 +88,7 @@ def test_epochs_are_told_apart_by_magnitude(scale: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-01-01T00:00:00Z", "2026-01-01 01:00:00+01:00", "2025-12-31T16:00:00-0800",
-     "2026-01-01T00:00:00.000000000Z"],
+    ["2026-01-01T00:00:00Z", "2026-01-01 01:00:00+01:00", "2025-12-31T16:00:00-0800", "2026-01-01T00:00:00.000000000Z"],
 )
 def test_iso_times_with_a_zone_are_absolute(text: str) -> None:
     assert numbers.timestamp(text, NOW) == 1_767_225_600
