@@ -30,8 +30,8 @@ PLAN = (
         3,
         "gateway.edge",
         (
-            *("origin", "credentials", "roles"),
-            *("commands", "events", "dialects", "replay", "session"),
+            *("hosts", "forwarded", "proxy_protocol", "origin", "credentials", "roles"),
+            *("commands", "events", "wire", "dialects", "alone", "replay", "session"),
             *("tls", "http", "modules", "static", "front", "connection", "server"),
         ),
     ),

@@ -1,6 +1,8 @@
 """`demo`: broker, simulated sensors, certificate and gateway on loopback, without any configuration."""
 
+import shutil
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -131,12 +133,21 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def own_name() -> str:
+    """What a person types to call us: the plain name where the shell finds it, else the path we were called by."""
+    called = Path(sys.argv[0])
+    found = shutil.which("sensor-gateway")
+    if called.name != "sensor-gateway" or (found is not None and Path(found).samefile(called)):
+        return "sensor-gateway"
+    return str(called)
+
+
 def addresses(config: Config, broker: str, devices: int, *, foreign: bool) -> str:
     """What a person needs to know now."""
     plain = next(listen.port for listen in config.listen if listen.tls is None)
     secure = next((listen.port for listen in config.listen if listen.tls is not None), None)
     where = f"ws://localhost:{plain}/stream" if secure is None else f"wss://localhost:{secure}/stream"
-    watch = "sensor-gateway watch 'sensors/#'"
+    watch = f"{own_name()} watch 'sensors/#'"
     if secure is None:
         watch += f" --url {where}"
     else:

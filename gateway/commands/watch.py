@@ -20,6 +20,7 @@ from gateway.errors import CLOSE_CODES, GatewayError, Reconnect
 
 SUBPROTOCOL = Subprotocol("sensor-gateway.v1.json")
 OPEN_LIMIT = 10.0
+CLOSE_LIMIT = 1.0  # who typed Ctrl-C waits for it
 MAX_MESSAGE = 16 << 20
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 #: refusals by status that another try can mend: too many, not yet, a proxy without its gateway
@@ -34,6 +35,10 @@ class Lost(Exception):
         super().__init__(why)
         self.why = why
         self.wait = wait
+
+
+class Unread(Exception):
+    """Nobody reads our output any more."""
 
 
 class Watch:
@@ -110,6 +115,7 @@ class Watch:
                 compression=None,
                 max_size=MAX_MESSAGE,
                 open_timeout=OPEN_LIMIT,
+                close_timeout=CLOSE_LIMIT,
                 proxy=None,
                 user_agent_header="sensor-gateway watch",
             ) as connection:
@@ -151,7 +157,11 @@ class Watch:
             elif kind == "error":
                 raise GatewayError(f"{self._url}: {received.get('message')} ({received.get('code')})")
             self._note_offset(kind, received)
-            self._printer.received(kind, received, text if isinstance(text, str) else text.decode())
+            try:
+                self._printer.received(kind, received, text if isinstance(text, str) else text.decode())
+            except BrokenPipeError:  # our output's, not the connection's
+                connection.transport.abort()  # a close would wait for what we shall never print
+                raise Unread from None
 
     def _subscribe(self, welcome: dict[str, Any]) -> str:
         replay: str | dict[str, Any] = "last"
@@ -224,7 +234,7 @@ def run_watch(watch: Watch) -> int:
         asyncio.run(watch.run())
     except KeyboardInterrupt:
         return 0
-    except BrokenPipeError:
+    except Unread:
         # `watch … | head`: the interpreter would fail once more at its end, when it flushes.
         sys.stdout = None
         return 0

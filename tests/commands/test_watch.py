@@ -1,7 +1,9 @@
 import asyncio
 import io
 import json
+import os
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -235,6 +237,29 @@ async def test_something_else_on_the_port_is_told_apart() -> None:
     async with Gateway(echo).served() as url:
         with pytest.raises(GatewayError, match=r"does not speak sensor-gateway\.v1\.json"):
             await asyncio.wait_for(viewer(url)[0].run(), 10)
+
+
+async def test_a_reader_that_goes_away_ends_it_without_an_error() -> None:
+    """`watch … | head -1` took the broken pipe for the gateway's and tried again for ever."""
+
+    async def talk(connection: ServerConnection) -> None:
+        await gateway.welcome(connection)
+        for offset in range(8, 100_000):
+            await message(connection, offset, "x" * 1000)
+
+    gateway = Gateway(talk)
+    read, write = os.pipe()
+    async with gateway.served() as url:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", "watch", "a/#", "--url", url),
+            stdout=write,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        os.close(write)
+        await asyncio.to_thread(os.read, read, 1)
+        os.close(read)
+        _, error = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, error) == (0, b"-- connected to test as viewer\n")
 
 
 class TestCertificates:
