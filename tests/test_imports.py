@@ -30,7 +30,7 @@ PLAN = (
         3,
         "gateway.edge",
         (
-            *("hosts", "forwarded", "proxy_protocol", "origin", "credentials", "roles"),
+            *("origin", "hosts", "forwarded", "proxy_protocol", "credentials", "roles"),
             *("commands", "events", "wire", "dialects", "alone", "replay", "session"),
             *("tls", "http", "modules", "static", "front", "connection", "server"),
         ),
