@@ -20,6 +20,7 @@ from gateway.hub.message import Message
 from gateway.hub.ports import Publisher
 from gateway.upstream.acknowledgements import Acknowledgements, Receipt
 from gateway.upstream.bufferedsocket import FOREIGN, MORE, BufferedSocket, ProtocolBreach, Transport
+from gateway.upstream.connector import plain
 from gateway.upstream.counters import Counters
 from gateway.upstream.names import TopicNames
 
@@ -395,7 +396,7 @@ class MqttClient:
         elif self._over is not None:
             self._events.lost(self._over, None)
         elif sock.failure is not None:
-            self._events.lost(f"connection broken: {(sock.failure.strerror or str(sock.failure)).lower()}", None)
+            self._events.lost(f"connection broken: {plain(sock.failure)}", None)
         elif code.value == _KEEPALIVE_TIMEOUT:
             self._events.lost("no answer from the broker within the keep-alive time", None)
         elif sock.ended:

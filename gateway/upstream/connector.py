@@ -206,4 +206,11 @@ def _explain(error: OSError) -> str:
         return f"name not resolved: {error.strerror}"
     if isinstance(error, TimeoutError):
         return "no connection: timed out"
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    return plain(error)
+
+
+def plain(error: OSError) -> str:
+    """The error in words that go on in the middle of a sentence."""
+    if error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    return str(error) or type(error).__name__

@@ -18,6 +18,7 @@ class Collector:
         self.messages: list[Message] = []
         self.states: list[UpstreamState] = []
         self.gaps: list[str] = []
+        self.answers: list[str | None] = []
         self.batches: list[int] = []
         self.durables: list[Callable[[], None]] = []
         self.busy = False
@@ -40,6 +41,11 @@ class Collector:
 
     def upstream_gap(self, name: str) -> None:
         self.gaps.append(name)
+        self._changed.set()
+
+    def done(self, failure: str | None) -> None:
+        """For a link's `publish`."""
+        self.answers.append(failure)
         self._changed.set()
 
     @property

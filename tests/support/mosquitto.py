@@ -5,14 +5,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from support.processes import Process, missing
+from support.processes import Process, free_port, missing
 
 
 class Mosquitto(Process):
     """Mosquitto on 127.0.0.1.
 
     `config` is appended after the first listener: settings of that listener, of the broker, or more listeners.
-    `persistence_dir` keeps sessions and retained messages over a restart. `scheme` is what `url` begins with.
+    `persistence_dir` keeps sessions and retained messages over a restart. `scheme` is what `url` begins
+    with; ws and wss make the listener a WebSocket one.
     `config` may be changed between `stop` and `start`.
     """
 
@@ -41,13 +42,18 @@ class Mosquitto(Process):
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
         if program is None:
             raise missing("mosquitto", "apt-get install mosquitto")
-        lines = ["log_dest stdout", "log_type all", "connection_messages true"]
+        lines = ["log_dest stderr", "log_type all", "connection_messages true"]
         if os.geteuid() == 0:
             lines.append("user root")  # it would give up its rights and then not read the test's files
         if self._persistence_dir is not None:
             lines += ["persistence true", f"persistence_location {Path(self._persistence_dir)}/"]
         lines.append(f"allow_anonymous {'true' if self._anonymous else 'false'}")
-        lines += [f"listener {self.port} 127.0.0.1", self.config, ""]
+        if self.scheme in ("ws", "wss"):
+            # Mosquitto 2.0 does not start with WebSocket listeners alone.
+            lines += [f"listener {free_port()} 127.0.0.1", f"listener {self.port} 127.0.0.1", "protocol websockets"]
+        else:
+            lines.append(f"listener {self.port} 127.0.0.1")
+        lines += [self.config, ""]
         file = self.folder / "mosquitto.conf"
         file.write_text("\n".join(lines))
         return [program, "-c", str(file)]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from support.authority import Authority
 from support.links import Collector, MakeLink, settings
 
 from gateway.upstream.link import Link
@@ -34,3 +35,9 @@ async def make_link(collector: Collector) -> AsyncIterator[MakeLink]:
     yield make
     for link in links:
         await link.stop()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Signs the certificates of these tests."""
+    return Authority(tmp_path_factory.mktemp("authority"))
