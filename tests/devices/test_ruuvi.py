@@ -107,6 +107,7 @@ def test_what_the_gateway_decoded_is_used_where_the_frame_is_missing() -> None:
     "data",
     [
         "0201061BFF99040512FC",  # shorter than its length byte
+        "02010620FF99040512FC5394C37C0004FFFC040CAC364200CDCBB8334C884F",  # the same with a whole frame in it
         "0201060CFF99040512FC5394C37C00",  # complete, but no whole frame of format 5
         "1BFF9904zz",
         "1BFF990",

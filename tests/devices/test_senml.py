@@ -40,8 +40,8 @@ def test_base_fields_hold_until_replaced() -> None:
 
 
 def test_base_value_is_added_as_decimal() -> None:
-    readings = decode([{"bn": "a:", "bv": 20.1, "u": "Cel", "n": "t", "v": 0.2}, {"n": "i", "v": 3}])
-    assert [reading.value for reading in readings] == [20.3, 23.1]
+    readings = decode([{"bn": "a:", "bv": 0.1, "u": "Cel", "n": "t", "v": 0.2}, {"n": "i", "v": 3}])
+    assert [reading.value for reading in readings] == [0.3, 3.1]
 
 
 def test_times_below_2_to_the_28_are_relative_to_now() -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices import sparkplug, sparkplug_schema
+from devices import sparkplug, sparkplug_payload, sparkplug_schema
 from devices.reading import DecodeError, DeviceState, Reading
-from devices.sparkplug import Sparkplug, sequence_number, shortest
+from devices.sparkplug import Sparkplug
+from devices.sparkplug_payload import sequence_number, shortest
 from devices.sparkplug_schema import payload_class
 
 NOW = 1_790_000_000.0
@@ -130,6 +131,7 @@ def test_a_value_is_read_by_its_datatype(datatype: int | None, field: str, raw: 
 
 def test_null_and_bad_quality_are_no_readings() -> None:
     assert one(INT32, is_null=True) == []
+    assert one(INT32, is_null=True, int_value=5) == []
     assert one(INT32, int_value=5, quality=0) == []
     assert only(one(INT32, int_value=5, quality=192)).value == 5
 
@@ -237,27 +239,47 @@ def test_what_is_no_payload_is_an_error(payload: bytes) -> None:
         Sparkplug().observe(NODE.format("NBIRTH"), payload, False, NOW)
 
 
+def test_a_name_that_is_no_utf8_is_an_error() -> None:
+    """protobuf hands such a text out as bytes: found by flipping bits in real payloads."""
+    payload = message({"name": "first"}, {"name": "Temperatur", "datatype": INT32, "int_value": 1}).replace(
+        b"Temp", b"Te\xedp"
+    )
+    decoder = Sparkplug()
+    for call in (decoder.decode, decoder.observe):
+        with pytest.raises(DecodeError, match="UTF-8"):
+            call(NODE.format("NBIRTH"), payload, False, NOW)
+    assert entries(decoder) == decoder._entries == 0
+
+
 def test_commands_and_the_old_namespace_have_no_readings() -> None:
     command = message({"name": "Out", "datatype": BOOLEAN, "boolean_value": True})
     assert Sparkplug().decode(NODE.format("NCMD"), command, False, NOW) == []
     assert Sparkplug().decode("spAv1.0/G/NDATA/N", command, False, NOW) == []
 
 
+def entries(decoder: Sparkplug) -> int:
+    return sum(len(node.names) + len(node.aliases) + len(node.devices) for node in decoder._nodes.values())
+
+
 def test_state_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sparkplug, "MAX_NODES", 3)
-    monkeypatch.setattr(sparkplug, "MAX_METRICS", 10)
+    monkeypatch.setattr(sparkplug, "MAX_ENTRIES", 20)
     decoder = Sparkplug()
     for node in range(20):
         birth = message(*({"name": f"m{index}", "alias": index, "datatype": INT32} for index in range(4)))
         decoder.observe(f"spBv1.0/G/NBIRTH/N{node}", birth, False, NOW)
     assert list(decoder._nodes) == ["G/N18", "G/N19"]
-    assert decoder._metrics == 8
-    with pytest.raises(DecodeError, match="metrics"):
-        decoder.observe("spBv1.0/G/NBIRTH/big", message(*({"name": f"m{i}"} for i in range(11))), False, NOW)
+    assert entries(decoder) == decoder._entries == 16
+    # Many names, many aliases of one name, many devices: none of them grows beyond the bound.
+    for device in range(50):
+        birth = message(*({"name": "m", "alias": index} for index in range(device % 7)))
+        decoder.observe(f"spBv1.0/G/DBIRTH/N19/D{device}", birth, False, NOW)
+        decoder.observe(f"spBv1.0/G/DDEATH/N19/D{device - 3}", message(), False, NOW)
+        assert entries(decoder) == decoder._entries <= 20
 
 
 def test_a_message_of_too_many_metrics_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparkplug, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(sparkplug_payload, "MAX_MEMBERS", 5)
     with pytest.raises(DecodeError, match="6 metrics"):
         Sparkplug().decode(NODE.format("NDATA"), message(*({"alias": 1},) * 6), False, NOW)
 
