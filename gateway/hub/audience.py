@@ -75,11 +75,16 @@ class Viewer(Protocol):
 
 
 class _Pass:
-    __slots__ = ("at", "batch", "line")
+    """A closed turn on its way along the line of those who were members then."""
 
-    def __init__(self, batch: Batch, line: list[Viewer]) -> None:
-        self.batch = batch
+    __slots__ = ("at", "batch", "blob", "frames", "line", "messages")
+
+    def __init__(self, frames: list[bytes], messages: list[Message], line: list[Viewer]) -> None:
+        self.frames = frames
+        self.messages = messages
         self.line = line
+        self.blob = frames[0] if len(frames) == 1 else b"".join(frames)
+        self.batch: Batch | None = None
         self.at = 0
 
 
@@ -87,6 +92,7 @@ class Audience:
     """Members, the frames of the open turn, and passes that have not reached every member yet."""
 
     __slots__ = (
+        "_latest",
         "_line",
         "_members",
         "_passes",
@@ -116,6 +122,7 @@ class Audience:
         self._line: list[Viewer] | None = []
         self._passes: deque[_Pass] = deque()
         self._resolved: dict[str, bool] = {}
+        self._latest = any(subscription.latest for subscription in key.table)
 
     def __len__(self) -> int:
         return len(self._members)
@@ -160,63 +167,76 @@ class Audience:
             if place < under_way.at:
                 under_way.at -= 1
             elif not gone:
+                under_way.batch = under_way.batch or self._batch(under_way.frames, under_way.messages, under_way.blob)
                 viewer.push(under_way.batch)
 
-    def flush(self, clock: Callable[[], float], deadline: float) -> bool:
+    def flush(self, clock: Callable[[], float], now: float, deadline: float) -> bool:
         """Give every member what was published; False where the time slice ended before all had it."""
-        self._close()
         passes = self._passes
+        line = self._line
+        if not passes and line is not None and len(line) <= STRIDE:
+            # The common case of few members: nothing to be cut into slices, nothing to be kept.
+            frames, messages = self.frames, self.messages
+            self.frames, self.messages = [], []
+            blob = frames[0] if len(frames) == 1 else b"".join(frames)
+            self._hand(line, blob, frames, messages, None)
+            self.delivered += len(messages) * len(line)
+            self.sent_at = now
+            return True
+        self._close()
         while passes:
             under_way = passes[0]
             if not self._run(under_way, clock, deadline):
                 return False
             passes.popleft()
-            messages = under_way.batch.messages
-            self.delivered += len(messages or ()) * len(under_way.line)
-        self.sent_at = clock()
+            self.delivered += len(under_way.messages) * len(under_way.line)
+        self.sent_at = now
         return True
 
     def _close(self) -> None:
+        """End the open turn: what it holds goes to those who are members now."""
         if not self.frames:
             return
         frames, messages = self.frames, self.messages
         self.frames, self.messages = [], []
         if self._line is None:
             self._line = list(self._members)
-        if not self._line:
-            return
-        latest = any(s.latest for s in self.key.table)
-        batch = Batch(frames, messages, mergeable=self.mergeable if latest else None, kept=self.kept)
-        self._passes.append(_Pass(batch, self._line))
+        if self._line:
+            self._passes.append(_Pass(frames, messages, self._line))
 
     def _run(self, under_way: _Pass, clock: Callable[[], float], deadline: float) -> bool:
-        line, batch = under_way.line, under_way.batch
-        blob = batch.blob
-        size = len(blob)
-        while under_way.at < len(line):
-            start = under_way.at
-            part = line if len(line) <= STRIDE else line[start : start + STRIDE]
+        while under_way.at < len(under_way.line):
+            part = under_way.line[under_way.at : under_way.at + STRIDE]
             # Whoever leaves while this runs must find the pass beyond it.
-            under_way.at = start + len(part)
-            if size > DIRECT:
-                for viewer in part:
-                    viewer.push(batch)
-                    if viewer.queued:
-                        self.full = True
-            else:
-                for viewer in part:
-                    if viewer.queued:
-                        viewer.push(batch)
-                        self.full = True
-                        continue
-                    try:
-                        taken = viewer.send(blob)
-                    except OSError as error:
-                        viewer.failed(batch, error)
-                        continue
-                    if taken != size:
-                        viewer.short(batch, taken)
-            line = under_way.line
-            if under_way.at < len(line) and clock() > deadline:
+            under_way.at += len(part)
+            under_way.batch = self._hand(part, under_way.blob, under_way.frames, under_way.messages, under_way.batch)
+            if under_way.at < len(under_way.line) and clock() > deadline:
                 return False
         return True
+
+    def _hand(
+        self, part: list[Viewer], blob: bytes, frames: list[bytes], messages: list[Message], batch: Batch | None
+    ) -> Batch | None:
+        """One send per viewer; the batch comes into being with the first one that does not take all at once."""
+        size = len(blob)
+        for viewer in part:
+            if not viewer.queued and size <= DIRECT:
+                try:
+                    taken = viewer.send(blob)
+                except OSError as error:
+                    batch = batch or self._batch(frames, messages, blob)
+                    viewer.failed(batch, error)
+                    continue
+                if taken == size:
+                    continue
+                batch = batch or self._batch(frames, messages, blob)
+                viewer.short(batch, taken)
+            else:
+                batch = batch or self._batch(frames, messages, blob)
+                viewer.push(batch)
+            if viewer.queued:
+                self.full = True
+        return batch
+
+    def _batch(self, frames: list[bytes], messages: list[Message], blob: bytes) -> Batch:
+        return Batch(frames, messages, blob=blob, mergeable=self.mergeable if self._latest else None, kept=self.kept)

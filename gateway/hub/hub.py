@@ -138,13 +138,14 @@ class Hub:
         """One slice of handing out; goes on in the next turn where time ran out."""
         self._scheduled = False
         clock = self._clock
-        deadline = clock() + SLICE
+        now = clock()
+        deadline = now + SLICE
         self.turns += 1
         dirty = self._dirty
         full = False
         while dirty:
             audience = dirty[0]
-            done = audience.flush(clock, deadline)
+            done = audience.flush(clock, now, deadline)
             if audience.full:
                 full = True
                 audience.full = False
