@@ -5,7 +5,9 @@ set -euo pipefail
 
 # Each line: a program that shows that the package is there, and the package.
 case "${1:-}" in
-test | test-all | bench) programs=(mosquitto:mosquitto) ;;
+test) programs=(mosquitto:mosquitto node:nodejs npm:npm) ;;
+test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium) ;;
+bench) programs=(mosquitto:mosquitto) ;;
 *)
     echo "usage: $0 test | test-all | bench" >&2
     exit 2
