@@ -16,7 +16,7 @@ from devices.reading import DecodeError, DeviceState, Reading, Value
 
 _MAX_TOPICS = 5000
 _MAX_PER_TOPIC = 128
-_MAX_CONFIG = 64 * 1024
+_MAX_CONFIG = numbers.MAX_JSON  # the device form holds a hundred entities in one document
 
 _SHORT = {
     "stat_t": "state_topic", "val_tpl": "value_template", "unit_of_meas": "unit_of_measurement",

@@ -131,11 +131,13 @@ class Mapping:
             return []
         document = _load(self.format, payload)
         out: list[Reading] = []
+        failed: str | None = None
         for rule, expression, unit in self._readings:
             try:
                 found = document if expression is None else expression.search(document)
             except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-                raise DecodeError(f"path {rule.path!r}: {error}") from None
+                failed = f"path {rule.path!r}: {error}"
+                continue
             value = _value(found)
             if value is None:
                 continue
@@ -149,6 +151,8 @@ class Mapping:
                 continue
             flag = None if not rule.range or rule.range[0] <= value <= rule.range[-1] else OUT_OF_RANGE
             out.append(Reading(device, channel, rule.quantity, value, unit, None, flag))
+        if failed is not None and not out:  # a function on a missing value must not cost the other readings
+            raise DecodeError(failed)
         self._answer = (topic, payload, now, out)
         return out
 

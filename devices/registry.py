@@ -106,6 +106,7 @@ class Registry:
         self._discovery = discovery
         self._changing = [decoder for decoder in self._families.values() if hasattr(decoder, "generation")]
         self._named = [decoder for decoder in self._families.values() if hasattr(decoder, "names")]
+        self._eventful = [decoder for decoder in self._families.values() if hasattr(decoder, "events")]
         self._rules = [self._rule(rule) for rule in rules]
         self._by_topic: Bounded[str, _Rule] = Bounded(_MAX_TOPICS)
         self._choices: Bounded[str, _Choice] = Bounded(_MAX_TOPICS)
@@ -274,7 +275,9 @@ class Registry:
 
     def keep_all(self, topic: str) -> bool:
         """Whether every message of the topic counts (presses, alarms, partial updates), not only the latest."""
-        return self._rule_of(topic).keep_all or _EVENTS.fullmatch(topic) is not None
+        if self._rule_of(topic).keep_all or _EVENTS.fullmatch(topic) is not None:
+            return True
+        return any(decoder.events(topic) for decoder in self._eventful)
 
     # ── for people ───────────────────────────────────────────────────────────────────────────────────────────────────
 

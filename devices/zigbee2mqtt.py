@@ -136,6 +136,11 @@ class Zigbee2Mqtt:
                 _collect(definition.get("exposes"), properties, 0)
                 self._exposed[base, name] = properties
 
+    def events(self, topic: str) -> bool:
+        """Whether the device behind the topic sends actions (presses, turns) among its states."""
+        split = self._split(topic)
+        return split is not None and "action" in self._exposed.get(split, _NOTHING)
+
     def decode(self, topic: str, payload: bytes, retained: bool, now: float) -> list[Reading]:
         split = self._split(topic)
         if split is None:
