@@ -97,6 +97,7 @@ class Audience:
         "_members",
         "_passes",
         "_resolved",
+        "_view",
         "delivered",
         "dirty",
         "frames",
@@ -122,6 +123,9 @@ class Audience:
         self._line: list[Viewer] | None = []
         self._passes: deque[_Pass] = deque()
         self._resolved: dict[str, bool] = {}
+        views = {View(subscription.readings, subscription.data) for subscription in key.table}
+        # Hardly anybody mixes: without this, a first message would be held against every filter of every audience.
+        self._view = views.pop() if len(views) == 1 else None
         self._latest = any(subscription.latest for subscription in key.table)
 
     def __len__(self) -> int:
@@ -129,10 +133,9 @@ class Audience:
 
     def view(self, topic: str) -> View:
         """What its messages of `topic` show."""
-        table = self.key.table
-        if len(table) == 1:
-            return View(table[0].readings, table[0].data)
-        mine = [s for s in table if matches(s.filter, topic)]
+        if self._view is not None:
+            return self._view
+        mine = self._matching(topic)
         return View(any(s.readings for s in mine), any(s.data for s in mine))
 
     def mergeable(self, topic: str) -> bool:
@@ -141,9 +144,12 @@ class Audience:
         if verdict is None:
             if len(self._resolved) > 4096:
                 self._resolved.clear()
-            mine = [s for s in self.key.table if matches(s.filter, topic)]
+            mine = self._matching(topic)
             verdict = self._resolved[topic] = bool(mine) and all(s.latest for s in mine)
         return verdict
+
+    def _matching(self, topic: str) -> list[Subscription]:
+        return [s for s in self.key.table if matches(s.filter, topic)]
 
     def join(self, viewer: Viewer) -> None:
         """Let `viewer` have what is published from now on."""
