@@ -49,6 +49,7 @@ FALLBACKS: dict[str, str] = {
 
 _LOOSE = frozenset(("esphome", "shelly_gen2"))  # their prefix is free: they claim any …/status and …/online
 _MAX_TOPICS = 20_000
+_MAX_CLAIMS = 8 * _MAX_TOPICS  # asked for every message: a miss costs more than an entry
 _MAX_FAILURES = 1000
 _SETTLED = 3  # messages after which a topic that no family recognised is taken for one of none
 _EVENTS = re.compile(
@@ -110,8 +111,9 @@ class Registry:
         self._rules = [self._rule(rule) for rule in rules]
         self._by_topic: Bounded[str, _Rule] = Bounded(_MAX_TOPICS)
         self._choices: Bounded[str, _Choice] = Bounded(_MAX_TOPICS)
-        self._claims: Bounded[str, tuple[Decoder, ...]] = Bounded(_MAX_TOPICS)
-        self._claims_of = -1
+        self._claims: Bounded[str, tuple[Decoder, ...]] = Bounded(_MAX_CLAIMS)
+        self._keep: Bounded[str, bool] = Bounded(_MAX_CLAIMS)
+        self._generation = self._counted()
         self._failures: Bounded[tuple[str, str], tuple[int, str]] = Bounded(_MAX_FAILURES)
         self.failures_by_family: dict[str, int] = {}
 
@@ -143,14 +145,10 @@ class Registry:
 
     # ── state ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _generation(self) -> int:
+    def _counted(self) -> int:
         return sum(decoder.generation for decoder in self._changing)
 
     def _claiming(self, topic: str) -> tuple[Decoder, ...]:
-        generation = self._generation()
-        if generation != self._claims_of:
-            self._claims.clear()
-            self._claims_of = generation
         claiming = self._claims.get(topic)
         if claiming is None:
             found = [decoder for decoder in self._families.values() if decoder.claims(topic)]
@@ -181,6 +179,12 @@ class Registry:
                 self._failed(decoder.family, topic, f"{type(error).__name__}: {error}")
                 continue
             changed += [state for state in states if self.table.state(state.device, state.online, now)]
+        # Only here can a family come to know a base topic, a device or an entity that makes more topics its own.
+        generation = self._counted()
+        if generation != self._generation:
+            self._generation = generation
+            self._claims.clear()
+            self._keep.clear()
         return changed
 
     # ── readings ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -203,7 +207,7 @@ class Registry:
 
     def _choose(self, topic: str, payload: bytes) -> Decoder:
         choice = self._choices.get(topic)
-        generation = self._generation()
+        generation = self._generation
         # What only discovery explains is asked again after it changed; a family's topic stays the family's.
         if (
             choice is not None
@@ -275,9 +279,11 @@ class Registry:
 
     def keep_all(self, topic: str) -> bool:
         """Whether every message of the topic counts (presses, alarms, partial updates), not only the latest."""
-        if self._rule_of(topic).keep_all or _EVENTS.fullmatch(topic) is not None:
-            return True
-        return any(decoder.events(topic) for decoder in self._eventful)
+        keep = self._keep.get(topic)
+        if keep is None:
+            keep = self._rule_of(topic).keep_all or _EVENTS.fullmatch(topic) is not None
+            keep = self._keep[topic] = keep or any(decoder.events(topic) for decoder in self._eventful)
+        return keep
 
     # ── for people ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -70,7 +70,7 @@ class Zigbee2Mqtt:
     family = "zigbee2mqtt"
 
     def __init__(self) -> None:
-        self.generation = 0  # goes up with every base topic that becomes known
+        self.generation = 0  # goes up with every base topic and every sender of actions that becomes known
         self._bases: Bounded[str, None] = Bounded(_MAX_BASES)
         self._bases["zigbee2mqtt"] = None
         # (base, friendly name) → property → (unit, whether it is a setting)
@@ -134,6 +134,8 @@ class Zigbee2Mqtt:
             if isinstance(name, str) and isinstance(definition, dict):
                 properties: dict[str, tuple[str | None, bool]] = {}
                 _collect(definition.get("exposes"), properties, 0)
+                if ("action" in properties) != ("action" in self._exposed.get((base, name), _NOTHING)):
+                    self.generation += 1
                 self._exposed[base, name] = properties
 
     def events(self, topic: str) -> bool:

@@ -236,6 +236,7 @@ def test_a_zigbee_device_with_actions_keeps_every_message() -> None:
     registry = Registry()
     exposes = [{"type": "enum", "property": "action", "access": 1}]
     devices = [{"friendly_name": "remote", "definition": {"exposes": exposes}}]
+    assert not registry.keep_all("zigbee2mqtt/remote")
     registry.observe("zigbee2mqtt/bridge/devices", encode(devices), True, NOW)
     assert registry.keep_all("zigbee2mqtt/remote")
     assert not registry.keep_all("zigbee2mqtt/lamp")
@@ -244,7 +245,8 @@ def test_a_zigbee_device_with_actions_keeps_every_message() -> None:
 def test_what_is_remembered_of_topics_is_bounded() -> None:
     registry = Registry([Rule("nothing")])
     for number in range(20_500):
-        topic = f"t/{number}"
-        registry.claims(topic)
-        registry.decode(topic, b"1", False, NOW)
-    assert len(registry._choices) == len(registry._claims) == len(registry._by_topic) == 20_000
+        registry.decode(f"t/{number}", b"1", False, NOW)
+    assert len(registry._choices) == len(registry._by_topic) == 20_000
+    for number in range(160_500):
+        registry.claims(f"t/{number}")
+    assert len(registry._claims) == 160_000
