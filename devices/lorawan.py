@@ -43,6 +43,7 @@ _KEYS: dict[str, tuple[str, str | None]] = {
     "bat": ("voltage", "V"), "bat_v": ("voltage", "V"), "vbat": ("voltage", "V"), "volt": ("voltage", "V"),
     "vdd": ("voltage", "mV"), "batteryvoltage": ("voltage", "V"), "water_soil": ("moisture", "%"),
     "rh": ("humidity", "%"), "humi": ("humidity", "%"), "remaining_capacity": ("remaining_capacity", "mAh"),
+    "light_intensity": ("illuminance", None), "wind_direction_sensor": ("wind_direction", None),
     "temp_soil": ("temperature", "°C"), "conduct_soil": ("conductivity", "µS/cm"),
 }  # fmt: skip
 _PLACES = ("air", "soil", "ambient", "water", "room", "indoor", "outdoor", "external", "internal", "battery", "board")
@@ -137,6 +138,8 @@ def _join(path: str, name: str) -> str:
 
 
 def _value(key: str, what: str, value: object) -> Value | None:
+    if _ASIDE.fullmatch(key):
+        return None
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -147,7 +150,7 @@ def _value(key: str, what: str, value: object) -> Value | None:
         if parsed is None:
             return None
         value = parsed
-    if not is_number(value) or _ASIDE.fullmatch(key) or value in _SENTINELS.get(what, ()):
+    if not is_number(value) or value in _SENTINELS.get(what, ()):
         return None
     if what in ("opening", "tamper", "motion", "occupancy", "presence", "water_leak"):
         return truth(value)

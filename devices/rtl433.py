@@ -43,8 +43,8 @@ _TRUTHS: dict[str, str] = {
     "tamper": "tamper", "motion": "motion", "detect_wet": "water_leak", "water": "water_leak", "leak": "water_leak",
     "opened": "opening", "contact_open": "opening", "reed_open": "opening", "battery_low": "battery_low",
 }  # fmt: skip
-_EVENTS = ("events", "states")
 _WORLD = "rtl_433"
+_ON_ESP = "RTL_433toMQTT"  # OpenMQTTGateway with rtl_433_ESP: the same JSON below a level of its own
 
 
 class Rtl433:
@@ -53,7 +53,8 @@ class Rtl433:
     family = "rtl_433"
 
     def recognises(self, topic: str, payload: bytes) -> bool:
-        return _WORLD in topic.split("/")[:-1]
+        levels = topic.split("/")
+        return _WORLD in levels[:-1] or _ON_ESP in levels[1:]
 
     def claims(self, topic: str) -> bool:
         return topic.endswith("/availability") and _WORLD in topic.split("/")
@@ -72,7 +73,9 @@ class Rtl433:
         if not payload or topic.endswith("/availability"):
             return []
         levels = topic.split("/")
-        if levels[-1] in _EVENTS or payload[:1] == b"{":
+        if levels[-1] == "states":
+            return []  # the receiver's own statistics
+        if levels[-1] == "events" or _ON_ESP in levels or payload[:1] == b"{":
             return _event(load_object(payload), levels, now)
         return _plain(levels, payload)
 

@@ -12,7 +12,8 @@ from devices.quantities import known_unit
 from devices.reading import DecodeError, DeviceState, Reading
 
 _BLE = "BTtoMQTT"
-_BRIDGES = re.compile(r"(?:BT|SYS|433|IR|SRFB|Pilight|RF|RF2|LORA|WebUI|RTL_433|GFSUNINVERTER|Zgb|RN8209)toMQTT")
+_UNDECODED = "undecoded"
+_BRIDGES = re.compile(r"(?:BT|SYS|433|IR|SRFB|Pilight|RF|RF2|LORA|WebUI|GFSUNINVERTER|Zgb|RN8209)toMQTT|home_presence")
 _TEMPERATURE = re.compile(r"temp([cf])([1-9]?)(?:_(dp|hi|max|min))?")
 _TEMPERATURES = {"dp": "dew_point", "hi": "heat_index", "max": "temperature_max", "min": "temperature_min"}
 
@@ -94,7 +95,7 @@ class Theengs:
     def decode(self, topic: str, payload: bytes, retained: bool, now: float) -> list[Reading]:
         """One device's readings. Raises DecodeError for a body that is no JSON object."""
         levels = topic.split("/")
-        if _BLE not in levels or not payload:
+        if _BLE not in levels or _UNDECODED in levels or not payload:
             return []
         body = load_object(payload)
         address = body.get("id")

@@ -69,7 +69,10 @@ def test_records_of_a_list_keep_their_own_time() -> None:
 
 
 def test_values_that_are_named_beside_them() -> None:
-    messages = {"messages": [{"type": "Air Temperature", "measurementValue": 22.8, "measurementId": "4097"}]}
+    messages = {
+        "messages": [{"type": "Air Temperature", "measurementValue": 22.8, "measurementId": "4097"}],
+        "valid": True,
+    }
     assert found(messages) == [("messages.0", "temperature", 22.8, "°C")]
     assert found({"depth": {"value": 2.5, "unit": "m"}}) == [("depth", "depth", 2.5, "m")]
 

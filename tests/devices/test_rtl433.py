@@ -106,6 +106,18 @@ def test_plain_values_are_read_strictly(payload: bytes) -> None:
     assert Rtl433().decode("rtl_433/pi/devices/WH2/37/temperature_C", payload, False, NOW) == []
 
 
+def test_the_receiver_on_an_esp_speaks_the_same() -> None:
+    topic = "home/OpenMQTTGateway/RTL_433toMQTT/Acurite-Tower/1234"
+    payload = b'{"model":"Acurite-Tower","id":1234,"channel":"A","temperature_C":3.5}'
+    assert Rtl433().recognises(topic, payload)
+    (reading,) = Rtl433().decode(topic, payload, False, NOW)
+    assert (reading.device, reading.channel, reading.value) == ("Acurite-Tower/1234", "A", 3.5)
+
+
+def test_the_receivers_statistics_are_no_readings() -> None:
+    assert Rtl433().decode("rtl_433/shed/states", b'{"enabled":1,"noise_dB":3}', False, NOW) == []
+
+
 def test_availability() -> None:
     topic = "rtl_433/shed/availability"
     assert Rtl433().claims(topic)

@@ -70,7 +70,14 @@ def test_what_is_no_number_is_no_reading(value: Any) -> None:
 
 def test_other_modules_and_undecoded_topics_have_no_readings() -> None:
     decoder = Theengs()
-    for topic in ("home/OMG/433toMQTT", "home/OMG/SYStoMQTT", "home/OMG/LWT", "home/OMG/BTtoMQTT"):
+    for topic in (
+        "home/OMG/433toMQTT",
+        "home/OMG/SYStoMQTT",
+        "home/OMG/LWT",
+        "home/OMG/BTtoMQTT",
+        "home/home_presence/OMG",
+    ):
+        assert decoder.recognises(topic, b"")
         assert decoder.decode(topic, b'{"value":4534142,"rssi":-2,"tempc":3}', False, NOW) == []
 
 
