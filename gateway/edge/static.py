@@ -87,8 +87,8 @@ def load() -> dict[str, Asset]:
 
 
 def _page_script(read: Callable[[str], str], charts: str | None) -> str:
-    """The page's modules as one file, with the chart library in front where it was built in."""
-    return (charts or "const uPlot = null;\n") + "\n" + join_modules("page/main.js", read)
+    """The page's modules as one file, with the chart library (a `var uPlot`) in front where it was built in."""
+    return (charts or "") + "\n" + join_modules("page/main.js", read)
 
 
 def _asset(path: str, text: str, content_type: str, headers: tuple[tuple[str, str], ...]) -> Asset:

@@ -4,7 +4,7 @@
  * It claims nothing: a quantity is the payload's own key, and a unit is shown only where the payload states one.
  */
 
-/** @typedef {import("../client/subscription.js").Reading} Reading */
+/** @typedef {import("../client/subscription.js").Reading & {path?: string}} Reading `path`: where in the JSON (jmespath) */
 
 // Payloads can be of any shape; nobody reads more than so many values of one topic.
 const MOST = 40;
@@ -71,9 +71,17 @@ function collect(found, device, path, data, level) {
       const channel = own ? path.slice(0, -1) : path;
       const quantity = own ? (path[path.length - 1] ?? level) : key;
       const unit = unitKey !== undefined && typeof value === "number" && (own || Object.keys(data).length <= 3) ? data[unitKey] : null;
-      found.push(reading(device, channel.join(".") || null, quantity, value, unit));
+      found.push({ ...reading(device, channel.join(".") || null, quantity, value, unit), path: pathOf([...path, key]) });
     }
   }
+}
+
+/**
+ * A jmespath expression for a value inside a document.
+ * @param {string[]} keys
+ */
+function pathOf(keys) {
+  return keys.map((key) => (/^\d+$/.test(key) ? `[${key}]` : JSON.stringify(key))).reduce((path, key) => (key.startsWith("[") || path === "" ? path + key : `${path}.${key}`), "");
 }
 
 /** @returns {Reading} */

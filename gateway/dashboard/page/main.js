@@ -4,8 +4,9 @@
 
 import { connect } from "../client/gateway.js";
 import { Banners, bannersFor } from "./banner.js";
-import { h } from "./dom.js";
+import { ChartView } from "./chart.js";
 import { Header } from "./header.js";
+import { Overview } from "./overview.js";
 import { hrefOf, parseRoute } from "./route.js";
 import { Store } from "./store.js";
 import { TopicsView } from "./topicsview.js";
@@ -20,6 +21,8 @@ import { TopicsView } from "./topicsview.js";
  * @property {(change: Record<string, string | null | undefined>, how?: {replace?: boolean}) => void} go changes the route
  * @property {(text: string) => void} announce says something to those who listen instead of looking
  */
+
+/** @typedef {{element: Element, render: () => void, end?: () => void}} View */
 
 // Eyes follow no more than a few changes a second; the gateway merges what comes faster.
 const INTERVAL = 0.5;
@@ -50,8 +53,10 @@ const context = {
   },
 };
 
-/** @type {Record<string, (context: Context) => {element: Element, render: () => void}>} */
+/** @type {Record<string, (context: Context) => View>} */
 const VIEWS_BY_NAME = {
+  overview: (given) => new Overview(given),
+  chart: (given) => new ChartView(given),
   topics: (given) => new TopicsView(given),
 };
 
@@ -60,14 +65,17 @@ const banners = new Banners(/** @type {Element} */ (document.getElementById("ban
   retry: { label: "Try now", run: () => gateway.retry() },
   reload: { label: "Reload", run: () => location.reload() },
 });
-/** @type {{name: string, view: {element: Element, render: () => void}} | null} */
+/** @type {{name: string, view: View} | null} */
 let shown = null;
 
 function routeChanged() {
   context.route = parseRoute(location.hash, location.search);
-  const name = context.route.view in VIEWS_BY_NAME ? context.route.view : "topics";
+  const view = context.route.view in VIEWS_BY_NAME ? context.route.view : "overview";
+  // A chart of other readings, or over another range, is another chart.
+  const name = view === "chart" ? `chart ${context.route.r} ${context.route.range}` : view;
   if (shown?.name !== name) {
-    shown = { name, view: VIEWS_BY_NAME[name](context) };
+    shown?.view.end?.();
+    shown = { name, view: VIEWS_BY_NAME[view](context) };
     document.getElementById("main")?.replaceChildren(shown.view.element);
   }
   draw();

@@ -2,7 +2,7 @@
  * What the page shows, as its address says it: `#/topics?q=kitchen`. Whoever gets the link sees the same. Pure.
  */
 
-/** @typedef {Record<string, string> & {view: string}} Route */
+/** @typedef {{view: string, by?: string, q?: string, quantity?: string, state?: string, r?: string, range?: string, topic?: string, wall?: string, every?: string}} Route */
 
 export const VIEWS = ["overview", "topics", "chart", "gateway"];
 
@@ -14,7 +14,7 @@ export const VIEWS = ["overview", "topics", "chart", "gateway"];
 export function parseRoute(hash, search = "") {
   const [path, query = ""] = hash.replace(/^#/, "").split("?");
   const view = path.replace(/^\//, "");
-  /** @type {Route} */
+  /** @type {Route & Record<string, string>} */
   const route = { view: VIEWS.includes(view) ? view : "overview" };
   for (const [name, value] of new URLSearchParams(query)) if (name !== "view") route[name] = value;
   const outer = new URLSearchParams(search);

@@ -28,6 +28,7 @@ import { Trend } from "./trend.js";
  * @property {string | null} flag
  * @property {number | null} time Unix seconds, by the gateway's clock
  * @property {Topic} topic
+ * @property {string | null} path where in the payload the page itself found it
  * @property {Trend | null} trend of numbers
  * @property {number} version
  */
@@ -36,7 +37,8 @@ import { Trend } from "./trend.js";
  * @typedef {object} Device
  * @property {string} id
  * @property {string} name
- * @property {string} area
+ * @property {string} area empty where nobody has said it
+ * @property {string} root where its topics begin: what stands in for an area
  * @property {"online" | "offline" | null} state
  * @property {number | null} since
  * @property {Map<string, Series>} series
@@ -129,7 +131,7 @@ export class Store {
     let series = this.series.get(key);
     if (series === undefined) {
       if (this.series.size >= MOST_SERIES) return;
-      series = { key, device: reading.device, channel: reading.channel, quantity: reading.quantity, unit: reading.unit, value: reading.value, flag: null, time, topic, trend: null, version: 0 };
+      series = { key, device: reading.device, channel: reading.channel, quantity: reading.quantity, unit: reading.unit, value: reading.value, flag: null, time, topic, path: reading.path ?? null, trend: null, version: 0 };
       this.series.set(key, series);
       topic.series.push(series);
       this.#device(reading.device, topic.topic).series.set(key, series);
@@ -155,11 +157,11 @@ export class Store {
     if (device === undefined) {
       const facts = this.#facts.get(id);
       const state = this.#states.get(id);
-      const levels = id.split("/");
       device = {
         id,
-        name: facts?.name || levels[levels.length - 1] || id,
-        area: facts?.area || areaOf(id, topic),
+        name: facts?.name || id,
+        area: facts?.area || "",
+        root: areaOf(id, topic),
         state: state?.state ?? null,
         since: state?.since ?? null,
         series: new Map(),
@@ -185,12 +187,11 @@ export class Store {
 }
 
 /**
- * Where a device belongs as long as nobody has said so: what stands before it in its own path, else the topic's root.
+ * Where a device belongs as long as nobody has said so: the first level of its own path, else the topic's.
  * @param {string} id
  * @param {string} topic
  */
 export function areaOf(id, topic) {
-  const levels = id.split("/");
-  if (levels.length > 1) return levels.slice(0, -1).join(" / ");
-  return topic.split("/").find((level) => level !== "") ?? topic;
+  const levels = id.split("/").filter((level) => level !== "");
+  return (levels.length > 1 ? levels[0] : topic.split("/").find((level) => level !== "")) ?? topic;
 }

@@ -8,7 +8,7 @@ import { age, valueText } from "./format.js";
 /** @typedef {import("./store.js").Topic} Topic */
 
 // A table longer than this is for searching, not for reading; each further click shows as many more.
-const PAGE = 200;
+const ROWS_AT_ONCE = 200;
 
 /** @param {any} message */
 export function payloadText({ data, encoding, too_large, size }) {
@@ -23,7 +23,7 @@ export class TopicsView {
   #rows = new Map();
   #shape = -1;
   #query = "";
-  #shown = PAGE;
+  #shown = ROWS_AT_ONCE;
   #context;
 
   /** @param {import("./main.js").Context} context */
@@ -51,7 +51,7 @@ export class TopicsView {
   }
 
   #showMore() {
-    this.#shown += PAGE;
+    this.#shown += ROWS_AT_ONCE;
     this.#shape = -1;
     this.render();
   }

@@ -1,0 +1,139 @@
+/**
+ * One number over a range of time, in slots of equal width: lowest, highest and last of each. Pure; memory is fixed by
+ * the number of slots, however fast the number changes.
+ */
+
+export const BUFFER_SLOTS = 900;
+
+/** The reasons for which something is missing; a client that asked for fewer values misses none. */
+const HOLES = new Set(["slow-consumer", "history-expired", "upstream", "restart"]);
+
+/** @param {string} reason */
+export function tearsHole(reason) {
+  return HOLES.has(reason);
+}
+
+export class SlotBuffer {
+  /** Seconds. */
+  width;
+  #low = new Float64Array(BUFFER_SLOTS).fill(NaN);
+  #high = new Float64Array(BUFFER_SLOTS).fill(NaN);
+  #last = new Float64Array(BUFFER_SLOTS).fill(NaN);
+  #hole = new Uint8Array(BUFFER_SLOTS);
+  #newest = -1;
+
+  /** @param {number} range seconds */
+  constructor(range) {
+    this.width = range / (BUFFER_SLOTS - 1);
+  }
+
+  /**
+   * @param {number} time Unix seconds
+   * @param {number} value
+   */
+  add(time, value) {
+    this.load(time, value, value, value);
+  }
+
+  /**
+   * A row of a stored series.
+   * @param {number} time
+   * @param {number} low
+   * @param {number} high
+   * @param {number} last
+   */
+  load(time, low, high, last) {
+    const place = this.#place(time);
+    if (place < 0) return;
+    if (!(this.#low[place] <= low)) this.#low[place] = low;
+    if (!(this.#high[place] >= high)) this.#high[place] = high;
+    this.#last[place] = last;
+    this.#hole[place] = 0;
+  }
+
+  /**
+   * Something is missing here: no line is drawn across.
+   * @param {number} time
+   */
+  tear(time) {
+    const place = this.#place(time);
+    if (place >= 0 && Number.isNaN(this.#last[place])) this.#hole[place] = 1;
+  }
+
+  /** @param {number} time */
+  #place(time) {
+    const slot = Math.floor(time / this.width);
+    if (slot > this.#newest) {
+      const passed = this.#newest < 0 ? BUFFER_SLOTS : Math.min(BUFFER_SLOTS, slot - this.#newest);
+      for (let i = 0; i < passed; i++) {
+        const place = (slot - i) % BUFFER_SLOTS;
+        this.#low[place] = this.#high[place] = this.#last[place] = NaN;
+        this.#hole[place] = 0;
+      }
+      this.#newest = slot;
+    }
+    return slot > this.#newest - BUFFER_SLOTS ? slot % BUFFER_SLOTS : -1;
+  }
+
+  /**
+   * Rows up to `until`, one for each slot: undefined where nothing came, null where something is missing.
+   * @param {number} until Unix seconds
+   * @returns {{time: number[], low: (number | null | undefined)[], high: (number | null | undefined)[], last: (number | null | undefined)[]}}
+   */
+  rows(until) {
+    const end = Math.floor(until / this.width);
+    /** @type {ReturnType<SlotBuffer["rows"]>} */
+    const rows = { time: [], low: [], high: [], last: [] };
+    for (let slot = end - BUFFER_SLOTS + 1; slot <= end; slot++) {
+      const kept = slot >= 0 && slot <= this.#newest && slot > this.#newest - BUFFER_SLOTS;
+      const place = kept ? slot % BUFFER_SLOTS : -1;
+      const empty = kept ? (this.#hole[place] ? null : undefined) : undefined;
+      const here = kept && !Number.isNaN(this.#last[place]);
+      rows.time.push((slot + 0.5) * this.width);
+      rows.low.push(here ? this.#low[place] : empty);
+      rows.high.push(here ? this.#high[place] : empty);
+      rows.last.push(here ? this.#last[place] : empty);
+    }
+    return rows;
+  }
+
+  /**
+   * Lowest, highest and mean of the slots' last values between two times; null where there are none.
+   * @param {number} from
+   * @param {number} until
+   */
+  summary(from, until) {
+    let low = Infinity;
+    let high = -Infinity;
+    let sum = 0;
+    let count = 0;
+    const end = Math.min(this.#newest, Math.floor(until / this.width));
+    for (let slot = Math.max(Math.floor(from / this.width), this.#newest - BUFFER_SLOTS + 1, 0); slot <= end; slot++) {
+      const place = slot % BUFFER_SLOTS;
+      if (Number.isNaN(this.#last[place])) continue;
+      low = Math.min(low, this.#low[place]);
+      high = Math.max(high, this.#high[place]);
+      sum += this.#last[place];
+      count++;
+    }
+    return count === 0 ? null : { low, high, mean: sum / count };
+  }
+}
+
+/**
+ * Readings as comma-separated values (RFC 4180): a row for each time at which any of them has a value.
+ * @param {{name: string, unit: string | null, rows: ReturnType<SlotBuffer["rows"]>}[]} columns of the same times
+ */
+export function csvOf(columns) {
+  const quoted = (/** @type {string} */ text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  // A name that begins like a formula is not run by a spreadsheet behind an apostrophe.
+  const safe = (/** @type {string} */ text) => quoted(/^[=+\-@\t]/.test(text) ? `'${text}` : text);
+  const names = columns.flatMap(({ name, unit }) => ["min", "max", "last"].map((part) => safe(`${name} ${part}${unit ? ` (${unit})` : ""}`)));
+  const lines = [["time", ...names].join(",")];
+  for (let i = 0; i < (columns[0]?.rows.time.length ?? 0); i++) {
+    if (columns.every(({ rows }) => typeof rows.last[i] !== "number")) continue;
+    const cells = columns.flatMap(({ rows }) => [rows.low[i], rows.high[i], rows.last[i]].map((value) => (typeof value === "number" ? String(value) : "")));
+    lines.push([new Date(columns[0].rows.time[i] * 1000).toISOString(), ...cells].join(","));
+  }
+  return `${lines.join("\r\n")}\r\n`;
+}

@@ -1,0 +1,168 @@
+/**
+ * A uPlot of one or several readings: a line each, with the band between lowest and highest; zoom and pan.
+ */
+
+/** @typedef {import("./buffer.js").SlotBuffer} SlotBuffer */
+/** @typedef {{name: string, unit: string | null, stepped: boolean, swatch: Element, buffer: SlotBuffer}} Line */
+
+// Built into the page's script where the chart library was to be had at build.
+/** @type {any} */
+const library = /** @type {any} */ (globalThis).uPlot ?? builtIn();
+
+function builtIn() {
+  // @ts-ignore: declared by the library's own file, which stands in front of this one
+  return typeof uPlot === "undefined" ? null : uPlot;
+}
+
+export const chartsBuiltIn = library !== null;
+const SMALLEST = 2;
+
+/** @param {Element} element @param {number} opacity */
+function colour(element, opacity = 1) {
+  const { color } = getComputedStyle(element);
+  return opacity === 1 ? color : color.replace(/^rgb\(([^)]*)\)$/, `rgba($1, ${opacity})`);
+}
+
+export class Plot {
+  /** @type {{from: number, to: number} | null} null: follows the present */
+  zoom = null;
+  #plot;
+  #lines;
+  #range;
+  #now;
+  #observer;
+  #settling = false;
+
+  /**
+   * @param {HTMLElement} parent
+   * @param {Line[]} lines
+   * @param {number} range seconds
+   * @param {() => number} now Unix seconds
+   * @param {() => void} zoomed
+   */
+  constructor(parent, lines, range, now, zoomed) {
+    this.#lines = lines;
+    this.#range = range;
+    this.#now = now;
+    const units = [...new Set(lines.map(({ unit }) => unit ?? ""))];
+    const axis = { stroke: () => colour(parent, 0.75), grid: { stroke: () => colour(parent, 0.1), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const series = lines.flatMap(({ unit, stepped, swatch }) => {
+      const scale = `y${unit ?? ""}`;
+      const paths = stepped ? library.paths.stepped({ align: 1 }) : undefined;
+      const bound = { scale, width: 0, points: { show: false }, stroke: "transparent" };
+      return [bound, bound, { scale, width: 2, stroke: () => colour(swatch), paths, points: { show: false } }];
+    });
+    this.#plot = new library(
+      {
+        width: Math.max(200, parent.clientWidth),
+        height: Math.max(160, parent.clientHeight),
+        legend: { show: false },
+        cursor: { drag: { x: true, y: false }, points: { size: 8 } },
+        scales: { x: { time: true } },
+        axes: [
+          axis,
+          ...units.slice(0, 2).map((unit, index) => ({ ...axis, scale: `y${unit}`, side: index === 0 ? 3 : 1, grid: index === 0 ? axis.grid : { show: false }, size: 56, label: unit || undefined, labelSize: 18, labelFont: axis.font })),
+        ],
+        series: [{}, ...series],
+        bands: lines.map(({ swatch }, index) => ({ series: [index * 3 + 1, index * 3 + 2], fill: () => colour(swatch, 0.18) })),
+        hooks: {
+          setScale: [
+            (/** @type {any} */ plot, /** @type {string} */ name) => {
+              if (name !== "x" || this.#settling) return;
+              this.zoom = { from: plot.scales.x.min, to: plot.scales.x.max };
+              zoomed();
+            },
+          ],
+        },
+      },
+      this.#data(),
+      parent,
+    );
+    // A double click shows everything again, which here means the present.
+    this.#plot.over.addEventListener("dblclick", () => this.reset());
+    this.#plot.over.addEventListener("wheel", (/** @type {WheelEvent} */ event) => this.#wheel(event), { passive: false });
+    this.#observer = new ResizeObserver(() => this.#plot.setSize({ width: Math.max(200, parent.clientWidth), height: Math.max(160, parent.clientHeight) }));
+    this.#observer.observe(parent);
+    this.draw();
+  }
+
+  end() {
+    this.#observer.disconnect();
+    this.#plot.destroy();
+  }
+
+  /** @param {(times: number[], index: number | null) => void} moved with the index of the slot below the pointer */
+  onCursor(moved) {
+    this.#plot.over.addEventListener("pointermove", () => moved(this.#plot.data[0], this.#plot.cursor.idx));
+    this.#plot.over.addEventListener("pointerleave", () => moved(this.#plot.data[0], null));
+  }
+
+  draw() {
+    this.#settle(() => {
+      this.#plot.setData(this.#data(), false);
+      const { from, to } = this.view;
+      this.#plot.setScale("x", { min: from, max: to });
+    });
+  }
+
+  /** What is to be seen now, Unix seconds. */
+  get view() {
+    return this.zoom ?? { from: this.#now() - this.#range, to: this.#now() };
+  }
+
+  /** Back to the present. */
+  reset() {
+    // After uPlot's own answer to the same click.
+    queueMicrotask(() => {
+      this.zoom = null;
+      this.draw();
+    });
+  }
+
+  /**
+   * @param {number} factor below 1 shows less
+   * @param {number} [centre] 0 to 1 of the width
+   */
+  scale(factor, centre = 0.5) {
+    const { from, to } = this.view;
+    const span = Math.min(this.#range, Math.max(SMALLEST, (to - from) * factor));
+    const middle = from + (to - from) * centre;
+    this.#move(middle - span * centre, span);
+  }
+
+  /** @param {number} part of the width, to the right */
+  pan(part) {
+    const { from, to } = this.view;
+    this.#move(from + (to - from) * part, to - from);
+  }
+
+  /** @param {number} from @param {number} span */
+  #move(from, span) {
+    const now = this.#now();
+    const start = Math.min(Math.max(from, now - this.#range), now - span);
+    // Whoever shows all of it up to the present wants to follow it.
+    this.zoom = span >= this.#range * 0.999 ? null : { from: start, to: start + span };
+    this.draw();
+  }
+
+  /** @param {WheelEvent} event */
+  #wheel(event) {
+    event.preventDefault();
+    if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.pan(Math.sign(event.deltaX || event.deltaY) * 0.1);
+    else this.scale(event.deltaY > 0 ? 1.25 : 0.8, event.offsetX / this.#plot.over.clientWidth);
+  }
+
+  /** @param {() => void} change not a wish of the viewer's */
+  #settle(change) {
+    this.#settling = true;
+    this.#plot.batch(change);
+    // uPlot tells of a new scale in a microtask of its own.
+    queueMicrotask(() => queueMicrotask(() => (this.#settling = false)));
+  }
+
+  #data() {
+    const until = this.#now();
+    const rows = this.#lines.map(({ buffer }) => buffer.rows(until));
+    return [rows[0]?.time ?? [], ...rows.flatMap(({ high, low, last }) => [high, low, last])];
+  }
+}
