@@ -110,6 +110,14 @@ def test_no_topic_has_a_character_that_brokers_refuse() -> None:
         assert message.qos in (0, 1)
 
 
+def test_devices_of_a_large_fleet_do_not_share_topics() -> None:
+    fleet = Fleet(devices=4500)
+    # Homie says $state twice at birth: init, then ready.
+    births = [message.topic for message in fleet.births(NOW) if not message.topic.endswith("/$state")]
+    assert len(births) == len(set(births))
+    assert len(births) > 4500
+
+
 def test_devices_fail_and_come_back() -> None:
     registry = Registry()
     fleet = Fleet(seed=1, devices=15, families=["tasmota", "homie", "sparkplug"], catch_up=1e6)
