@@ -21,7 +21,8 @@ _MAX_CONFIG = numbers.MAX_JSON  # the device form holds a hundred entities in on
 _SHORT = {
     "stat_t": "state_topic", "val_tpl": "value_template", "unit_of_meas": "unit_of_measurement",
     "dev_cla": "device_class", "uniq_id": "unique_id", "obj_id": "object_id", "pl_on": "payload_on",
-    "pl_off": "payload_off", "dev": "device", "avty_t": "availability_topic", "avty": "availability",
+    "pl_off": "payload_off", "stat_on": "state_on", "stat_off": "state_off",
+    "dev": "device", "avty_t": "availability_topic", "avty": "availability",
     "pl_avail": "payload_available", "pl_not_avail": "payload_not_available", "cmps": "components", "p": "platform",
 }  # fmt: skip
 _COMPONENTS = frozenset({
@@ -148,8 +149,9 @@ class HomeAssistantDiscovery:
             device_class if isinstance(device_class, str) and len(device_class) <= 64 else None,
             quantities.unit(config.get("unit_of_measurement")),
             _path(config.get("value_template")),
-            str(config.get("payload_on", "ON")),
-            str(config.get("payload_off", "OFF")),
+            # A switch's payloads are its commands; its states may be spelt otherwise.
+            str(config.get("state_on", config.get("payload_on", "ON"))),
+            str(config.get("state_off", config.get("payload_off", "OFF"))),
             esphome,
         )
         key = f"{topic} {name}"

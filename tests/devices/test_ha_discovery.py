@@ -56,6 +56,19 @@ def test_a_binary_sensor_compares_with_its_payloads() -> None:
     assert decode(decoder, "c", {"x": True}) == [("c", "x", True, None)]
 
 
+def test_a_switch_tells_its_states_from_its_commands() -> None:
+    config = {
+        "stat_t": "s",
+        "val_tpl": "{{ value_json.output }}",
+        "pl_on": '{"on":1}',
+        "stat_on": "true",
+        "stat_off": "false",
+    }
+    decoder = heard(("homeassistant/switch/pump/config", config))
+    assert decode(decoder, "s", {"output": True}) == [("pump", "switch", True, None)]
+    assert decode(decoder, "s", {"output": False}) == [("pump", "switch", False, None)]
+
+
 def test_the_unit_names_a_quantity_without_a_class_and_a_blank_unit_is_none() -> None:
     decoder = heard(
         (
