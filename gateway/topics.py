@@ -71,6 +71,8 @@ def covers(allowed: str, wanted: str) -> bool:
 
     Exact but for filters whose first level is empty; there it may say no where yes were true, never the reverse.
     """
+    if allowed == "#":
+        return not wanted.startswith("$")
     outer, inner = allowed.split("/"), wanted.split("/")
     if outer == ["+", "#"]:
         outer = ["#"]
@@ -116,10 +118,12 @@ class Trie(Generic[Key]):
     """Filters, each with the keys that hold it: finds the keys whose filters match a topic.
 
     Cost of a look-up grows with the levels of the topic and the wildcards met, not with the number of filters.
+    Filters without a wildcard match one topic only, so they stand in a dict beside the tree.
     """
 
     def __init__(self) -> None:
         self._root: _Node[Key] = _Node()
+        self._exact: dict[str, set[Key]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -127,20 +131,21 @@ class Trie(Generic[Key]):
 
     def add(self, filter: str, key: Key) -> None:
         """Let `key` hold `filter`; a second time changes nothing."""
-        node = self._root
-        for level in filter.split("/"):
-            child = node.children.get(level)
-            if child is None:
-                child = node.children[level] = _Node()
-            node = child
-        if node.keys is None:
-            node.keys = set()
-        if key not in node.keys:
-            node.keys.add(key)
+        keys = self._keys(filter)
+        if key not in keys:
+            keys.add(key)
             self._count += 1
 
     def remove(self, filter: str, key: Key) -> None:
         """Take `filter` from `key`; branches that hold nothing any more go with it."""
+        if not _is_wild(filter):
+            held = self._exact.get(filter)
+            if held is not None and key in held:
+                held.discard(key)
+                self._count -= 1
+                if not held:
+                    del self._exact[filter]
+            return
         path: list[tuple[_Node[Key], str]] = []
         node = self._root
         for level in filter.split("/"):
@@ -162,11 +167,24 @@ class Trie(Generic[Key]):
     def match(self, topic: str) -> set[Key]:
         """The keys that hold at least one filter matching `topic`."""
         levels = topic.split("/")
-        found: set[Key] = set()
+        found: set[Key] = set(self._exact.get(topic, ()))
         for node in self._nodes(levels):
             if node.keys:
                 found |= node.keys
         return found
+
+    def _keys(self, filter: str) -> set[Key]:
+        if not _is_wild(filter):
+            return self._exact.setdefault(filter, set())
+        node = self._root
+        for level in filter.split("/"):
+            child = node.children.get(level)
+            if child is None:
+                child = node.children[level] = _Node()
+            node = child
+        if node.keys is None:
+            node.keys = set()
+        return node.keys
 
     def _nodes(self, levels: list[str]) -> Iterator[_Node[Key]]:
         stack = [(self._root, 0)]
@@ -184,3 +202,7 @@ class Trie(Generic[Key]):
             level = levels[depth]
             if level not in ("+", "#") and (same := children.get(level)) is not None:
                 stack.append((same, depth + 1))
+
+
+def _is_wild(filter: str) -> bool:
+    return "+" in filter or "#" in filter

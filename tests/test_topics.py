@@ -78,6 +78,7 @@ def test_trie_forgets_what_is_removed_and_keeps_the_rest(pairs, data):
     for filter, key in held:
         trie.remove(filter, key)
     assert not trie._root.children
+    assert not trie._exact
 
 
 ALPHABET = ["/".join(p) for n in (1, 2, 3, 4) for p in product(["a", "b", "", "$s"], repeat=n) if "/".join(p)]
