@@ -279,12 +279,19 @@ class Connection:
             self._fail(NO_PONG.code, NO_PONG.meaning)
             return
         if self.session is not None:
-            self.session.beat(now)
+            try:
+                self.session.beat(now)
+            except CloseConnection as end:
+                self._ended(end)
 
     @property
     def queue_size(self) -> int:
         """Bytes that wait in the outbox."""
         return self._outbox.size if self._outbox is not None else 0
+
+    def backlog(self) -> Outbox:
+        """A further outbox for this client, under the same bounds."""
+        return Outbox(self._host.bounds, self._gap)
 
     def abort(self, reason: str) -> None:
         """End at once; what the kernel still holds for the client is thrown away."""

@@ -59,10 +59,15 @@ class AudienceKey(NamedTuple):
 
 
 class Viewer(Protocol):
-    """A client as the hub sees it. `queued` is true while its outbox holds anything; `send` is its socket's own."""
+    """A client as the hub sees it: `queued` is true while its outbox holds anything."""
 
-    queued: bool
-    send: Callable[[bytes], int]
+    @property
+    def queued(self) -> bool:
+        """Whether anything waits."""
+
+    @property
+    def send(self) -> Callable[[bytes], int]:
+        """The socket's own; raises OSError."""
 
     def push(self, batch: Batch) -> None:
         """Take `batch` behind what already waits, or send it now."""

@@ -53,13 +53,12 @@ class _Entry:
 class Outbox:
     """What one client still has to get.
 
-    `size` is the number of bytes that wait in the data lane. `gap` encodes a Ledger as a frame of the client's
-    dialect. `lost` sums up every message that this client did not get, for the figures.
+    `size` is the number of bytes that wait in the data lane, `bounds` what may. `gap` encodes a Ledger as a frame of
+    the client's dialect. `lost` sums up every message that this client did not get, for the figures.
     """
 
     __slots__ = (
         "_asked",
-        "_bounds",
         "_control",
         "_control_size",
         "_entries",
@@ -67,13 +66,14 @@ class Outbox:
         "_merged_size",
         "_offered",
         "_over_since",
+        "bounds",
         "ledger",
         "lost",
         "size",
     )
 
     def __init__(self, bounds: Bounds, gap: Callable[[Ledger], bytes]) -> None:
-        self._bounds = bounds
+        self.bounds = bounds
         self._gap = gap
         self._entries: deque[_Entry] = deque()
         self._control: deque[bytes] = deque()
@@ -111,7 +111,7 @@ class Outbox:
         if batch.mergeable is not None:
             self._asked = True
         self.size += entry.size() if first else len(batch.blob)
-        if now is not None and self.size > self._bounds.soft:
+        if now is not None and self.size > self.bounds.soft:
             self._enforce(now)
 
     def resume(self, batch: Batch, taken: int, *, now: float) -> None:
@@ -142,8 +142,31 @@ class Outbox:
         assert self._offered is not None
         self.size -= count
         self._offered = self._offered[count:] if count < len(self._offered) else None
-        if self.size <= self._bounds.soft // 4:
+        if self.size <= self.bounds.soft // 4:
             self._over_since = None
+
+    def take(self, count: int, size: int) -> list[bytes]:
+        """Take out the oldest frames, up to `count` and about `size` bytes: for a client that is served alone."""
+        if self._asked and self._entries:
+            self._merge(asked_only=True)
+        frames = []
+        if self.ledger.count and (frame := self._gap(self.ledger.take())):
+            frames.append(frame)
+        while self._entries and count > 0 and size > 0:
+            entry = self._entries[0]
+            batch, first = entry.batch, entry.first
+            start, end = batch.start(first), batch.ends[first]
+            if end > start:
+                frames.append(batch.blob[start:end])
+            count -= 1
+            size -= end - start
+            self.size -= end - start
+            entry.first += 1
+            if entry.first == len(batch.ends):
+                self._entries.popleft()
+        if self.size <= self.bounds.soft // 4:
+            self._over_since = None
+        return frames
 
     def clear(self) -> None:
         """Drop all data that no byte of which has been offered: a close frame ends what a client gets."""
@@ -153,7 +176,7 @@ class Outbox:
 
     def overdue(self, now: float) -> bool:
         """Whether this client has been past `hard` for longer than `patience`."""
-        return self._over_since is not None and now - self._over_since > self._bounds.patience
+        return self._over_since is not None and now - self._over_since > self.bounds.patience
 
     def queued(self) -> int:
         """How many messages wait within reach of the policy."""
@@ -169,8 +192,8 @@ class Outbox:
             return True
         if self._asked and self._entries:
             self._merge(asked_only=True)
-        if self.ledger.count:
-            frame = self._gap(self.ledger.take())
+        # Some dialects have no word for a gap.
+        if self.ledger.count and (frame := self._gap(self.ledger.take())):
             self._offered = memoryview(frame)
             self.size += len(frame)
             return True
@@ -201,7 +224,7 @@ class Outbox:
         return True
 
     def _enforce(self, now: float) -> None:
-        bounds = self._bounds
+        bounds = self.bounds
         if bounds.policy is Policy.DISCONNECT:
             raise Overflow(f"more than {bounds.soft} bytes behind")
         if bounds.policy is Policy.DROP_OLDEST:

@@ -3,23 +3,40 @@
 from typing import Protocol
 
 from gateway.edge.commands import Command
+from gateway.edge.dialects.window import Window
 from gateway.edge.events import Event
-from gateway.errors import CommandError
+from gateway.errors import CloseConnection, CommandError
 from gateway.hub.audience import Subscription, Variant
+
+Spoken = Command | CommandError | CloseConnection | bytes
+"""What a client's words come to: a command, a refused part as its error, the end of the conversation, or the bytes by
+which the dialect answers by itself."""
 
 
 class Dialect(Protocol):
     """One client's side of a dialect: stateless ones are shared by all, others are made per client.
 
-    `name` is the subprotocol token; `wants_status` whether events that a bare client did not ask for are sent.
+    `name` is the subprotocol token. `queries`: `?topic=` in the address subscribes. `copies`: each subscription has its
+    own copy of a message, marked with whose it is; otherwise a message that several match is sent once. `ended` is set
+    by `event` where the conversation is over behind its bytes. `window` is there once frames have to be acknowledged.
     """
 
     name: str
+    queries: bool
+    copies: bool
 
-    def commands(self, data: bytes, *, text: bool) -> list[Command | CommandError]:
-        """What one WebSocket message asks for, in order; a refused part stands as its error.
+    @property
+    def ended(self) -> CloseConnection | None:
+        """Why the conversation is over, None while it goes on."""
 
-        Raises CloseConnection where the conversation cannot go on.
+    @property
+    def window(self) -> Window | None:
+        """What this client has to acknowledge; from then on it is served alone."""
+
+    def commands(self, data: bytes, *, text: bool) -> list[Spoken]:
+        """What one WebSocket message asks for, in order.
+
+        Raises CloseConnection where nothing in it can be made out.
         """
 
     def event(self, event: Event) -> bytes:
@@ -27,3 +44,21 @@ class Dialect(Protocol):
 
     def variant(self, table: tuple[Subscription, ...]) -> Variant:
         """The encoding of messages for a client with this table of subscriptions; hashable."""
+
+    def beat(self, now: float) -> bytes:
+        """Called about once a second: the dialect's own signs of life, where it has them; `now` is monotonic seconds.
+
+        Raises CloseConnection where the client has been silent for longer than the dialect allows.
+        """
+
+
+class Shared:
+    """What a dialect without state of a client's own has nothing to say about."""
+
+    queries = True
+    copies = False
+    ended: CloseConnection | None = None
+    window: Window | None = None
+
+    def beat(self, now: float) -> bytes:
+        return b""

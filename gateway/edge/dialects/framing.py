@@ -26,6 +26,10 @@ _TEXT_HEADERS = [_header(TEXT, size) for size in range(_TABLE)]
 _BINARY_HEADERS = [_header(BINARY, size) for size in range(_TABLE)]
 
 
+NOTHING = bytes((0x80 | PONG, 0))
+"""A pong that nobody asked for: what is sent in place of a message that a dialect cannot express (RFC 6455, 5.5.3)."""
+
+
 def text(body: bytes) -> bytes:
     """A text frame around `body`, which is UTF-8."""
     size = len(body)

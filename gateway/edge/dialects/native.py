@@ -9,6 +9,7 @@ import msgspec
 from gateway.edge import commands
 from gateway.edge.commands import Command, replay_of
 from gateway.edge.dialects import framing
+from gateway.edge.dialects.dialect import Shared, Spoken
 from gateway.edge.events import Event
 from gateway.errors import WRONG_DATA, CloseConnection, CommandError
 from gateway.hub.audience import Subscription, View
@@ -225,7 +226,7 @@ def command_of(fields: Any) -> Command:
     return make(fields, id)
 
 
-class NativeJson:
+class NativeJson(Shared):
     """The native protocol in JSON. Without state: one object serves every client."""
 
     name = NAME
@@ -233,7 +234,7 @@ class NativeJson:
     def __init__(self, *, show_upstream: bool = False) -> None:
         self._variant = JsonVariant(show_upstream=show_upstream)
 
-    def commands(self, data: bytes, *, text: bool) -> list[Command | CommandError]:
+    def commands(self, data: bytes, *, text: bool) -> list[Spoken]:
         if not text:
             raise CloseConnection(WRONG_DATA.code, f"{NAME} speaks in text frames")
         try:

@@ -1,0 +1,44 @@
+"""What one client has been sent and has not acknowledged yet (MQTT QoS 1, STOMP's ack modes). Pure."""
+
+from collections.abc import Callable, Hashable
+
+Stamp = Callable[[bytes], tuple[bytes, Hashable | None]]
+
+
+class Window:
+    """Frames in flight to one client.
+
+    `stamp` makes the shared frame this client's own (it gives it its packet identifier, say) and tells under which key
+    it will be acknowledged, None for a frame that nobody acknowledges. At most `count` frames are in flight, and none
+    goes out once `limit` bytes are.
+    """
+
+    def __init__(self, stamp: Stamp, *, count: int) -> None:
+        self.count = count
+        self.limit = 0
+        self.size = 0
+        self.unacknowledged: dict[Hashable, int] = {}
+        self._stamp = stamp
+
+    @property
+    def room(self) -> int:
+        """How many more frames may go out now."""
+        if self.size >= self.limit:
+            return 0
+        return self.count - len(self.unacknowledged)
+
+    def send(self, frame: bytes) -> bytes:
+        """The frame as it goes to this client; it is in flight from now on."""
+        frame, key = self._stamp(frame)
+        if key is not None:
+            self.size += len(frame) - self.unacknowledged.get(key, 0)
+            self.unacknowledged[key] = len(frame)
+        return frame
+
+    def acknowledge(self, key: Hashable) -> bool:
+        """The client has the frame; False where none is in flight under this key."""
+        size = self.unacknowledged.pop(key, None)
+        if size is None:
+            return False
+        self.size -= size
+        return True

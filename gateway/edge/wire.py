@@ -1,0 +1,26 @@
+"""How a session reaches its client: every byte passes the client's outbox."""
+
+from typing import Protocol
+
+from gateway.hub.audience import Viewer
+from gateway.hub.outbox import Outbox
+
+
+class Wire(Viewer, Protocol):
+    """Where a session's frames go."""
+
+    def deliver(self, frame: bytes) -> None:
+        """Send a frame of this client's own, in its place behind what already waits."""
+
+
+class Line(Wire, Protocol):
+    """The connection as its session sees it."""
+
+    def finish(self, code: int, reason: str) -> None:
+        """Close politely once everything before has gone."""
+
+    def abort(self, reason: str) -> None:
+        """End at once."""
+
+    def backlog(self) -> Outbox:
+        """A further outbox under this client's bounds, for what waits for its acknowledgements."""
