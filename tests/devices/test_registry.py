@@ -210,6 +210,15 @@ def test_one_device_has_one_identity_whoever_announces_it() -> None:
     assert registry.observe("other/box/status", b"online", True, NOW) == [DeviceState("other/box", True)]
 
 
+def test_a_topic_that_becomes_availability_later_is_claimed_from_then_on() -> None:
+    registry = Registry()
+    assert not registry.claims("box/alive")
+    config = {"stat_t": "box/data", "avty_t": "box/alive", "dev": {"ids": "X"}}
+    registry.observe(CONFIG, encode(config), True, NOW)
+    assert registry.claims("box/alive")
+    assert registry.observe("box/alive", b"offline", True, NOW) == [DeviceState("X", False)]
+
+
 def test_learned_names_are_shown_unless_the_configuration_has_one() -> None:
     registry = Registry()
     registry.observe("homie/car/$name", b"My car", True, NOW)
