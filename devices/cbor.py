@@ -14,7 +14,9 @@ from devices.reading import DecodeError
 
 MAX_BYTES = 64 * 1024  # the walk costs half a microsecond a byte at worst; what LPWAN and meters send is below 1 kB
 MAX_BIGNUM = 64  # bytes; 512 bits are beyond any counter
-_TAGS = frozenset((0, 1, 2, 3, 4, 5, 55799))  # text and epoch time, bignums, decimal fraction, bigfloat, "this is CBOR"
+_TAGS = frozenset((0, 1, 2, 3, 4, 5))  # text and epoch time, bignums, decimal fraction, bigfloat
+# Tag 55799, "this is CBOR": around a map it makes cbor2 return an immutable one, so it is taken off first.
+_MAGIC = b"\xd9\xd9\xf7"
 _BIGNUM = (2, 3)
 _BREAK = 0xFF
 _OPEN = -1  # as a count of items: until the break
@@ -27,6 +29,7 @@ def load_cbor(payload: bytes, limit: int = MAX_BYTES) -> Any:
     """
     if len(payload) > limit:
         raise DecodeError(f"{len(payload)} bytes are more than the {limit} that a document may have")
+    payload = payload.removeprefix(_MAGIC)
     check(payload)
     try:
         # Here, not at the top: only those whose devices speak CBOR need the library.

@@ -133,3 +133,17 @@ def test_any_bytes_are_readings_or_an_error(payload: bytes, topic: str) -> None:
     except DecodeError:
         return
     assert all(math.isfinite(reading.value) for reading in readings if not isinstance(reading.value, str))
+
+
+def test_self_described_cbor_is_recognised() -> None:
+    payload = b"\xd9\xd9\xf7" + cbor2.dumps({"temperature": 21.5})
+    assert Binary().recognises("plain/topic", payload)
+    assert values(decode("plain/topic", payload)) == {"temperature": 21.5}
+
+
+def test_a_large_payload_is_not_tried_on_topics_that_say_nothing() -> None:
+    assert not Binary().recognises("plain/topic", PACK({f"key{index}": index for index in range(2000)}))
+
+
+def test_keys_of_bytes_are_text_and_other_keys_are_left_out() -> None:
+    assert values(decode("n/msgpack", b"\x83\xc4\x04temp\x01\xc3\x02\xc0\x03")) == {"temperature": 1}

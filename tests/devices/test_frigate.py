@@ -45,3 +45,14 @@ def test_a_count_is_a_whole_number(payload: bytes) -> None:
 def test_availability() -> None:
     assert Frigate().claims("frigate/available")
     assert Frigate().observe("frigate/available", b"offline", True, NOW) == [DeviceState("frigate", False)]
+
+
+def test_recognised_by_its_prefix_and_silent_when_cleared() -> None:
+    decoder = Frigate()
+    assert decoder.recognises("frigate/yard/person", b"1")
+    assert decoder.decode("frigate/yard/person", b"", True, NOW) == []
+    assert decoder.observe("frigate/available", b"", True, NOW) == []
+    with pytest.raises(DecodeError):
+        decoder.observe("frigate/available", b"soon", True, NOW)
+    with pytest.raises(DecodeError):
+        decoder.decode("frigate/yard/motion", b"maybe", True, NOW)

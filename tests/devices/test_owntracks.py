@@ -59,3 +59,15 @@ def test_the_will_takes_a_device_offline_and_a_fresh_location_brings_it_back() -
     assert decoder.observe(TOPIC, b'{"_type":"lwt"}', True, NOW) == [DeviceState("jane/phone", False)]
     assert decoder.observe(TOPIC, location, False, NOW) == [DeviceState("jane/phone", True)]
     assert decoder.observe(TOPIC, location, True, NOW) == []
+
+
+def test_recognised_by_topic_or_by_its_type() -> None:
+    decoder = OwnTracks()
+    assert decoder.recognises("owntracks/jane/phone/event", b"")
+    assert decoder.recognises("somewhere/else", b'{"_type":"location","lat":1,"lon":2}')
+    assert not decoder.recognises("somewhere/else", b'{"type":"location"}')
+    assert decoder.observe(TOPIC, b"", True, NOW) == []
+
+
+def test_a_trackers_ignition_is_a_truth() -> None:
+    assert values(_type="location", lat=1.0, lon=2.0, ign=True, motion="yes")["ign"] == (True, None, None)

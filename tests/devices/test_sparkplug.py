@@ -3,6 +3,7 @@
 import math
 import re
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -349,3 +350,17 @@ def test_the_proto_file_says_what_the_schema_builds() -> None:
             fields.append((int(number), name, mark + kind))
         written[found[1]] = tuple(fields)
     assert written == sparkplug_schema.FIELDS
+
+
+def test_without_protobuf_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.protobuf.message", None)
+    with pytest.raises(DecodeError, match=r"install sensor-gateway\[sparkplug\]"):
+        Sparkplug().decode(NODE.format("NDATA"), b"\x08\x01", False, NOW)
+
+
+def test_an_empty_payload_is_a_cleared_topic() -> None:
+    decoder = Sparkplug()
+    for kind in ("NBIRTH", "NDATA", "NDEATH"):
+        assert decoder.observe(NODE.format(kind), b"", True, NOW) == []
+        assert decoder.decode(NODE.format(kind), b"", True, NOW) == []
+    assert decoder.observe("spBv1.0/STATE/scada", b"", True, NOW) == []
