@@ -5,6 +5,7 @@ count. JSON is tried first: "{" opens a text of 2^64 bytes in CBOR and is the nu
 """
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +19,7 @@ from devices.reading import DecodeError, DeviceState, Reading
 
 MAX_GUESS = 4096  # bytes of a payload that is tried on topics that say nothing about their format
 _CBOR, _MSGPACK = "cbor", "msgpack"
-_SPELLINGS = {"cbor": _CBOR, "msgpack": _MSGPACK, "messagepack": _MSGPACK, "msgpck": _MSGPACK}
+_WORD = re.compile(r"(?:^|[/_.-])(cbor|msgpack|messagepack)(?:$|[/_.-])", re.IGNORECASE)
 _BOM = b"\xef\xbb\xbf"
 
 _decode = msgspec.msgpack.Decoder().decode
@@ -121,11 +122,8 @@ def _integer(value: int) -> int | float | None:
 
 
 def _stated(topic: str) -> str | None:
-    lower = topic.lower()
-    for spelling, form in _SPELLINGS.items():
-        if spelling in lower:
-            return form
-    return None
+    found = _WORD.search(topic)
+    return None if found is None else _CBOR if found[1].lower() == "cbor" else _MSGPACK
 
 
 def _looks_binary(payload: bytes) -> bool:

@@ -1,5 +1,6 @@
 """OwnTracks: `owntracks/<user>/<device>` with JSON told apart by `_type` (owntracks.org/booklet/tech/json)."""
 
+import re
 from collections.abc import Sequence
 
 from devices.numbers import epoch, is_number, load_object
@@ -28,6 +29,7 @@ _LOCATION: dict[str, tuple[str, str | None]] = {
 _TRUTHS = ("ign", "motion", "tow")
 _NOT_KNOWN = {"batt": -1, "vel": -1, "cog": -1, "vac": -1, "steps": -1}
 _RANGES = {"lat": 90.0, "lon": 180.0}
+_BY_TYPE = re.compile(rb'"_type"\s*:\s*"(?:location|steps|transition|waypoints?|lwt|card|encrypted)"')
 _SUFFIXES = frozenset(("event", "cmd", "info", "step", "beacon", "dump", "waypoint", "waypoints", "status", "request"))
 
 
@@ -37,7 +39,7 @@ class OwnTracks:
     family = "owntracks"
 
     def recognises(self, topic: str, payload: bytes) -> bool:
-        return topic.startswith("owntracks/") or b'"_type"' in payload[:64]
+        return topic.startswith("owntracks/") or _BY_TYPE.search(payload, 0, 80) is not None
 
     def claims(self, topic: str) -> bool:
         return topic.startswith("owntracks/") and topic.count("/") == 2

@@ -52,6 +52,14 @@ def test_texts_and_pictures_are_not_recognised(payload: bytes) -> None:
     assert not Binary().recognises("plain/topic", payload)
 
 
+@pytest.mark.parametrize(
+    ("topic", "recognised"),
+    [("a/cbor", True), ("cbor/a", True), ("a/senml-cbor", True), ("a/MsgPack/b", True), ("a/decbored/b", False)],
+)
+def test_a_topic_names_a_format_as_a_word(topic: str, recognised: bool) -> None:
+    assert Binary().recognises(topic, b"\x01") is recognised
+
+
 def test_json_comes_first() -> None:
     assert values(decode("n/cbor", b'{"t":1}')) == {"t": 1}
     assert values(decode("n/raw", b'{"t":1}')) == {"t": 1}

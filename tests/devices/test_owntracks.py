@@ -66,6 +66,7 @@ def test_recognised_by_topic_or_by_its_type() -> None:
     assert decoder.recognises("owntracks/jane/phone/event", b"")
     assert decoder.recognises("somewhere/else", b'{"_type":"location","lat":1,"lon":2}')
     assert not decoder.recognises("somewhere/else", b'{"type":"location"}')
+    assert not decoder.recognises("somewhere/else", b'{"_type":"weather","temperature":3}')
     assert decoder.observe(TOPIC, b"", True, NOW) == []
 
 
