@@ -250,6 +250,8 @@ class BufferedSocket:
             return FOREIGN if self._ended else MORE
         try:
             cut = start + 2 + (data[start] << 8) + data[start + 1]
+            if cut > end:
+                raise IndexError  # a slice would be silent about a topic of which only a part has come
             raw = data[start + 2 : cut]
             mid = 0
             if head & 2:
