@@ -6,6 +6,7 @@ per delivery one `send`; everything else is per turn or per change of a subscrip
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from gateway.hub.audience import Audience, AudienceKey, View, Viewer
 from gateway.hub.message import Message
@@ -19,10 +20,22 @@ TOPIC_OVERHEAD = 600  # bytes of a topic's entry, its text, its last Message and
 Encode = Callable[[Message], bytes]
 
 
+class Observer(Protocol):
+    """Who wants to see the messages of some topics whether anybody watches or not."""
+
+    @property
+    def generation(self) -> int:
+        """Changes whenever a topic that it did not want may be wanted now."""
+
+    def observe(self, message: Message) -> bool:
+        """See a message; False where messages of this topic are not wanted."""
+
+
 class _Topic:
-    __slots__ = ("last", "routes", "size")
+    __slots__ = ("last", "routes", "size", "unwanted")
 
     def __init__(self) -> None:
+        self.unwanted = -1  # the observer's generation in which it did not want this topic
         self.last: Message | None = None
         self.size = 0
         self.routes: list[tuple[Encode, list[Audience]]] | None = None
@@ -33,7 +46,8 @@ class Hub:
 
     `schedule` runs a function in the loop's next turn, `clock` is monotonic seconds. `last_values` bounds the topics
     known (least recently written go first), `last_values_memory` their bytes. `kept` tells topics whose messages are
-    never merged.
+    never merged; `observer` sees the messages that
+    it wants before anybody else.
     """
 
     def __init__(
@@ -44,17 +58,18 @@ class Hub:
         last_values: int = 20_000,
         last_values_memory: int = 48 * 1024 * 1024,
         kept: Callable[[str], bool] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.last_values = last_values
         self.last_values_memory = last_values_memory
         self.received = 0
-        self.received_bytes = 0
         self.forgotten = 0
         self.settled = 0
         self.turns = 0
         self._schedule = schedule
         self._clock = clock
         self._kept = kept
+        self._observer = observer
         self._topics: dict[str, _Topic] = {}
         self._memory = 0
         self._trie: Trie[Audience] = Trie()
@@ -98,6 +113,8 @@ class Hub:
         """Take in what the log hands on: remember it as last value, and encode it for whoever wants it."""
         topics = self._topics
         dirty = self._dirty
+        observer = self._observer
+        generation = observer.generation if observer is not None else -1
         grown = 0
         for message in messages:
             topic = topics.get(message.topic)
@@ -109,6 +126,8 @@ class Hub:
                 grown += size - topic.size
                 topic.size = size
             topic.last = message
+            if topic.unwanted != generation and observer is not None and not observer.observe(message):
+                topic.unwanted = generation
             routes = topic.routes
             if routes is None:
                 routes = topic.routes = self._route(message.topic)

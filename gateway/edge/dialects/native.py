@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from devices.reading import Reading
 from gateway.edge import commands
 from gateway.edge.commands import Command, replay_of
 from gateway.edge.dialects import framing
@@ -85,18 +86,35 @@ def _data(payload: bytes) -> bytes:
         return b'"data":"%b","encoding":"base64"' % b64encode(payload)
 
 
+ReadingsOf = Callable[[Message], list[Reading]]
+
+
+def no_readings(message: Message) -> list[Reading]:
+    """Where no decoder is at hand."""
+    return []
+
+
+def shown(reading: Reading) -> dict[str, Any]:
+    """A reading as the native protocol shows it; `flag` only where there is one."""
+    fields = reading._asdict()
+    if fields.get("flag") is None:
+        fields.pop("flag", None)
+    return fields
+
+
 class JsonVariant:
     """How messages look in JSON; with several upstreams each says which one it came from."""
 
-    __slots__ = ("show_upstream",)
+    __slots__ = ("readings", "show_upstream")
 
-    def __init__(self, *, show_upstream: bool = False) -> None:
+    def __init__(self, *, show_upstream: bool = False, readings: ReadingsOf = no_readings) -> None:
         self.show_upstream = show_upstream
+        self.readings = readings
 
     def encoder(self, topic: str, view: View) -> Callable[[Message], bytes]:
         head = b'{"type":"message","topic":%b,' % _encode(topic)
         head_data = head + b'"data":'
-        plain_tail = not (view.replay or self.show_upstream) and view.data
+        plain_tail = not (view.replay or view.readings or self.show_upstream) and view.data
         text, decode, stamp, timestamp = framing.text, _decode, _stamp, _timestamp
 
         def slow(message: Message) -> bytes:
@@ -111,6 +129,8 @@ class JsonVariant:
                 tail += b',"replay":true'
             if self.show_upstream:
                 tail += b',"upstream":%b' % _encode(message.upstream)
+            if view.readings:
+                tail += b',"readings":%b' % _encode([shown(reading) for reading in self.readings(message)])
             when = timestamp(message.timestamp)
             return text(b'%b%b,"timestamp":%b,"offset":%d%b}' % (head, data, when, message.offset, tail))
 
@@ -231,8 +251,8 @@ class NativeJson(Shared):
 
     name = NAME
 
-    def __init__(self, *, show_upstream: bool = False) -> None:
-        self._variant = JsonVariant(show_upstream=show_upstream)
+    def __init__(self, *, show_upstream: bool = False, readings: ReadingsOf = no_readings) -> None:
+        self._variant = JsonVariant(show_upstream=show_upstream, readings=readings)
 
     def commands(self, data: bytes, *, text: bool) -> list[Spoken]:
         if not text:
