@@ -31,6 +31,7 @@ TURN = 512
 BUSY_POLL = 0.001
 OUTGOING_IN_FLIGHT = 20
 """QoS 1 and 2 messages sent and not answered: what brokers that announce nothing (MQTT 3.1.1) take by default."""
+CLOSED = "the broker closed the connection"
 _KEEPALIVE_SHARE = 0.6
 _PUBACK = 0x40
 _KEEPALIVE_TIMEOUT = 0x8D
@@ -400,6 +401,6 @@ class MqttClient:
         elif code.value == _KEEPALIVE_TIMEOUT:
             self._events.lost("no answer from the broker within the keep-alive time", None)
         elif sock.ended:
-            self._events.lost("the broker closed the connection", None)
+            self._events.lost(CLOSED, None)
         else:
             self._events.lost(f"connection given up: {code}", None)

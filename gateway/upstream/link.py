@@ -17,6 +17,7 @@ from gateway.upstream.address import Address, parse
 from gateway.upstream.announcer import Announcer
 from gateway.upstream.backoff import Backoff
 from gateway.upstream.canary import Canary, Cure, cure
+from gateway.upstream.client import CLOSED
 from gateway.upstream.connector import CertificateNotYetValid, Connector
 from gateway.upstream.counters import Counters
 from gateway.upstream.failback import try_broker
@@ -31,6 +32,7 @@ logger = logging.getLogger("gateway.upstream")
 STOP_LIMIT = 2.0
 BIRTH_GRACE = 2.0
 SOON = 0.05
+SUSPICIOUS = 3
 
 
 class Link:
@@ -79,6 +81,7 @@ class Link:
         self._suffix = ""
         self._index = 0
         self._connections = 0
+        self._short = 0  # connections in a row that did not stand for `backoff.stable`
         self._birth: float | None = None
         self._stopping = False
         self._hurry = asyncio.Event()
@@ -255,7 +258,7 @@ class Link:
 
     async def _stay(self, address: Address) -> UpstreamError:
         """Until the connection is lost, and why."""
-        stable = self._loop.call_later(self._settings.backoff.stable, self._backoff.reset)
+        stable = self._loop.call_later(self._settings.backoff.stable, self._stands)
         if self._settings.prefer_first and address.url != self._settings.urls[0]:
             self._help(self._watch_first())
         try:
@@ -264,7 +267,19 @@ class Link:
             stable.cancel()
         if self._birth is not None and self._loop.time() - self._birth < BIRTH_GRACE and not self._stopping:
             return UpstreamError("broker closed after our birth message: not allowed to publish?", slow=error.slow)
+        self._short += 1
+        if self._short >= SUSPICIOUS and error.text == CLOSED:
+            client_id = self._settings.client_id + self._suffix
+            text = (
+                f"{error.text}, as it does soon after every connect: is there another client with the id {client_id}?"
+            )
+            return UpstreamError(text, slow=error.slow)
         return error
+
+    def _stands(self) -> None:
+        """The connection has stood for `backoff.stable`."""
+        self._short = 0
+        self._backoff.reset()
 
     def _clear(self) -> None:
         """End what belongs to a connection."""

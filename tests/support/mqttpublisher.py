@@ -19,7 +19,11 @@ class MqttPublisher:
         self._mid = 0
         name = client_id or f"publisher-{next(_NUMBERS)}"
         self._socket.sendall(packets.connect(name, username=username, password=password))
-        assert self._read(4) == b"\x20\x02\x00\x00", "the broker refused the test's publisher"
+        try:
+            assert self._read(4) == b"\x20\x02\x00\x00", "the broker refused the test's publisher"
+        except BaseException:
+            self._socket.close()
+            raise
 
     def publish(self, topic: str, payload: bytes | str = b"", *, qos: int = 0, retain: bool = False) -> None:
         """Publish; at QoS 1 returns when the broker has it."""

@@ -1,5 +1,6 @@
 """A real server process of a test: on free loopback ports, with its log at hand, gone at the end."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -57,6 +58,13 @@ class Process:
     def log(self) -> str:
         """What it has written to its log so far, of all its lives."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    async def logged(self, text: str, limit: float = 5.0) -> str:
+        """The log, once it has `text`: servers write after they have answered."""
+        async with asyncio.timeout(limit):
+            while text not in self.log:  # noqa: ASYNC110 - another process's file has no event
+                await asyncio.sleep(0.01)
+        return self.log
 
     def start(self) -> Self:
         """Start it and wait until the port accepts. Raises RuntimeError with its log where it does not come up."""

@@ -68,15 +68,7 @@ async def test_both_versions_are_spoken(
     make_link(mosquitto.url, protocol=protocol)
     await collector.connected()
 
-    assert f"as gateway-under-test (p{2 if protocol == '3.1.1' else 5}," in await logged(mosquitto, "connected from")
-
-
-async def logged(broker: Mosquitto, text: str) -> str:
-    """The broker's log once it has `text`: it writes after it has answered."""
-    async with asyncio.timeout(5):
-        while text not in broker.log:  # noqa: ASYNC110 - a process's file has no event
-            await asyncio.sleep(0.01)
-    return broker.log
+    assert f"as gateway-under-test (p{2 if protocol == '3.1.1' else 5}," in await mosquitto.logged("connected from")
 
 
 async def test_auto_falls_back_to_3_1_1_where_5_is_refused(
@@ -308,7 +300,7 @@ async def test_a_stop_says_goodbye_and_is_no_change_of_state(
     await collector.connected()
     await link.stop()
 
-    assert "Received DISCONNECT from gateway-under-test" in await logged(mosquitto, "DISCONNECT")
+    assert "Received DISCONNECT from gateway-under-test" in await mosquitto.logged("DISCONNECT")
     assert collector.history == ["connected"]
 
 
