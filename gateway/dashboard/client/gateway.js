@@ -24,6 +24,7 @@ import { Router } from "./topics.js";
  * @property {string | null} name the gateway's
  * @property {string | null} build
  * @property {string | null} role
+ * @property {string[] | null} subscribe filters that the role may subscribe to, where the gateway says them
  * @property {string | null} epoch
  * @property {number} heartbeat seconds
  * @property {"ok" | "suspect"} clock
@@ -148,6 +149,7 @@ export class Gateway {
       name: null,
       build: null,
       role: null,
+      subscribe: null,
       epoch: null,
       heartbeat: 20,
       clock: "ok",
@@ -450,6 +452,7 @@ export class Gateway {
           name: event.gateway,
           build: event.build,
           role: event.role,
+          subscribe: event.subscribe ?? null,
           epoch: event.epoch,
           heartbeat: event.heartbeat,
           clock: event.clock,

@@ -188,7 +188,7 @@ export class ChartView {
       const cells = { now: h("td"), low: h("td"), mean: h("td"), high: h("td") };
       const others = this.#keys.filter((key) => key !== series.key).join("\n");
       const leave = h("button", { class: "leave", type: "button", title: "Take out of the chart", "aria-label": `Take ${this.#name(series)} out of the chart`, onclick: () => this.#context.go({ r: others }) }, svg(LEAVE));
-      const name = h("th", { scope: "row" }, swatch, h("span", null, this.#name(series)));
+      const name = h("th", { scope: "row" }, h("div", { class: "line" }, swatch, h("span", null, this.#name(series))));
       row = { swatch, ...cells, row: h("tr", null, name, cells.now, cells.low, cells.mean, cells.high, h("td", { class: "action" }, leave)) };
       this.#rows.set(series.key, row);
     }

@@ -51,7 +51,10 @@ export class Header {
       autocomplete: "off",
       spellcheck: false,
       "aria-label": "Search devices, quantities and topics",
-      oninput: () => context.go({ q: this.search.value }, { replace: true }),
+      oninput: () => {
+        const { view } = context.route;
+        context.go({ q: this.search.value, topic: null, ...(view === "topics" ? {} : { view: "overview", r: null, range: null }) }, { replace: true });
+      },
     });
     this.dot = h("span", { class: "dot" });
     this.words = h("span", null, "Connecting");

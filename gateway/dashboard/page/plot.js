@@ -2,6 +2,8 @@
  * A uPlot of one or several readings: a line each, with the band between lowest and highest; zoom and pan.
  */
 
+import { rangeAround, timeLabels } from "./axis.js";
+
 /** @typedef {import("./buffer.js").SlotBuffer} SlotBuffer */
 /** @typedef {{name: string, unit: string | null, stepped: boolean, swatch: Element, buffer: SlotBuffer}} Line */
 
@@ -58,9 +60,12 @@ export class Plot {
         height: Math.max(160, parent.clientHeight),
         legend: { show: false },
         cursor: { drag: { x: true, y: false }, points: { size: 8 } },
-        scales: { x: { time: true } },
+        scales: {
+          x: { time: true },
+          ...Object.fromEntries(units.map((unit) => [`y${unit}`, { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => rangeAround(low, high) }])),
+        },
         axes: [
-          axis,
+          { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ times, /** @type {any} */ _axis, /** @type {any} */ _space, /** @type {number} */ step) => timeLabels(times, step) },
           ...units.slice(0, 2).map((unit, index) => ({ ...axis, scale: `y${unit}`, side: index === 0 ? 3 : 1, grid: index === 0 ? axis.grid : { show: false }, size: 56, label: unit || undefined, labelSize: 18, labelFont: axis.font })),
         ],
         series: [{}, ...series],

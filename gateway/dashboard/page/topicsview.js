@@ -4,6 +4,7 @@
 
 import { arrange, h, setAttribute, setText } from "./dom.js";
 import { age, valueText } from "./format.js";
+import { Inspector } from "./inspector.js";
 
 /** @typedef {import("./store.js").Topic} Topic */
 
@@ -25,6 +26,8 @@ export class TopicsView {
   #query = "";
   #shown = ROWS_AT_ONCE;
   #context;
+  /** @type {{topic: string, view: Inspector} | null} */
+  #inspector = null;
 
   /** @param {import("./main.js").Context} context */
   constructor(context) {
@@ -32,9 +35,9 @@ export class TopicsView {
     this.body = h("tbody");
     this.more = h("button", { class: "more", type: "button", hidden: true, onclick: () => this.#showMore() });
     this.empty = h("p", { class: "hint" });
-    this.element = h(
-      "section",
-      { class: "topics", "aria-label": "Topics" },
+    this.list = h(
+      "div",
+      { class: "list" },
       h(
         "div",
         { class: "scroll" },
@@ -48,6 +51,23 @@ export class TopicsView {
       this.more,
       this.empty,
     );
+    this.element = h("section", { class: "topics", "aria-label": "Topics" }, this.list);
+  }
+
+  end() {
+    this.#inspector?.view.end();
+  }
+
+  #inspect() {
+    const { topic } = this.#context.route;
+    if (this.#inspector?.topic !== topic) {
+      this.#inspector?.view.end();
+      this.#inspector?.view.element.remove();
+      this.#inspector = topic ? { topic, view: new Inspector(this.#context, topic) } : null;
+      if (this.#inspector) this.element.append(this.#inspector.view.element);
+      for (const [name, { row }] of this.#rows) setAttribute(row, "aria-selected", name === topic ? "true" : null);
+    }
+    this.#inspector?.view.render();
   }
 
   #showMore() {
@@ -64,6 +84,7 @@ export class TopicsView {
       this.#query = query;
       this.#list(query);
     }
+    this.#inspect();
     const time = now();
     for (const [name, row] of this.#rows) {
       const topic = store.topics.get(name);
@@ -92,7 +113,7 @@ export class TopicsView {
   #row(name) {
     let row = this.#rows.get(name);
     if (row === undefined) {
-      const link = h("a", { href: this.#context.href({ view: "topics", topic: name }), title: name }, name);
+      const link = h("a", { href: this.#context.href({ view: "topics", topic: name, q: this.#context.route.q }) }, name);
       const cells = { value: h("td", { class: "value" }), unit: h("td", { class: "unit" }), age: h("td", { class: "age" }) };
       row = { row: h("tr", null, h("th", { scope: "row", class: "topic" }, link), cells.value, cells.unit, cells.age), link, ...cells, version: -1 };
       this.#rows.set(name, row);
@@ -111,6 +132,7 @@ export class TopicsView {
       const [only] = topic.series;
       const single = topic.series.length === 1 && typeof topic.message.data !== "object";
       setText(row.value, single ? valueText(only.value, only.quantity) : payloadText(topic.message).slice(0, 300));
+      setAttribute(row.value, "class", single ? "value" : "value long");
       setText(row.unit, topic.series.length === 1 ? (only.unit ?? "") : "");
       setAttribute(row.row, "class", topic.stale ? "stale" : null);
     }
