@@ -27,11 +27,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mqtt_packets import payload, publish, topic
+from flood import publish
 from servers import Gateway, Mosquitto, Server, free_port
 
 HERE = Path(__file__).parent
 TOPICS = 100
+SIZE = 120  # bytes of a payload, about
 OURS = ("--path", "/stream?topic=sensors/%23&replay=none")
 THEIRS = ("--mqtt", "sensors/#")
 Figures = dict[str, Any]
@@ -128,20 +129,17 @@ class Bench:
         return each
 
     def stand_in(self, protocol: str, count: int = 1_000_000) -> None:
+        """One viewer behind a broker that costs nothing; it begins 2 s after the gateway's subscription."""
         port = free_port()
-        command = [sys.executable, str(HERE / "flood_broker.py"), str(port), str(count)]
-        broker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert broker.stdin is not None
-        assert broker.stdout is not None
+        command = [sys.executable, str(HERE / "flood.py"), "--port", str(port), "--count", str(count), "--delay", "2"]
+        broker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
-            while not _listens(port):
-                time.sleep(0.02)
+            assert broker.stdout is not None
+            broker.stdout.readline()  # it listens
             gateway = self.gateway(port, protocol)
             try:
-                broker.stdout.readline()
                 viewers = self.start_viewers(gateway.ws, 1, count, 40, *OURS)
                 before = gateway.cpu()
-                print("go", file=broker.stdin, flush=True)
                 figures: Figures = json.loads(viewers.communicate()[0])
                 figures["complete"] = figures["least"] >= count
                 figures["cpu_us"] = (gateway.cpu() - before) / max(figures["messages"], 1) * 1e6
@@ -199,11 +197,6 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def publish_all(port: int, count: int, rate: float) -> None:
     """Publish to a broker at MQTT 3.1.1, and wait until it has taken everything."""
     with socket.create_connection(("127.0.0.1", port)) as sock:
@@ -215,7 +208,7 @@ def publish_all(port: int, count: int, rate: float) -> None:
             if rate:
                 time.sleep(max(0.0, start + first / rate - time.monotonic()))
             block = range(first, min(first + (1 if rate else 500), count))
-            sock.sendall(b"".join(publish(topic(number, TOPICS), payload(number)) for number in block))
+            sock.sendall(b"".join(publish(number, TOPICS, SIZE, False) for number in block))
         sock.sendall(b"\xe0\0")
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(64):
