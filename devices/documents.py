@@ -49,19 +49,23 @@ def readings(topic: str, document: object, now: float) -> list[Reading]:
         if value is None:
             return []
         device, quantity, unit = place(topic)
-        return [Reading(device, None, quantity, value[0], value[1] or unit, None)]
+        return _one(Reading(device, None, quantity, value[0], value[1] or unit, None))
     time = _time(document, now)
     if isinstance(document, Mapping) and "value" in document and _lone(document):
         value = _value(document["value"])
         if value is None:
             return []
         device, quantity, unit = place(topic)
-        return [Reading(device, None, quantity, value[0], value[1] or _stated(document) or unit, time)]
+        return _one(Reading(device, None, quantity, value[0], value[1] or _stated(document) or unit, time))
     out: list[Reading] = []
     # A list of one record is the record.
     root = document[0] if isinstance(document, list) and len(document) == 1 else document
     _walk(out, topic, "", root, time if root is document else _time(root, now), 0)
     return out
+
+
+def _one(reading: Reading) -> list[Reading]:
+    return [] if isinstance(reading.value, bool) and quantities.measures(reading.quantity) else [reading]
 
 
 def _time(document: object, now: float) -> float | None:
@@ -136,7 +140,7 @@ def _walk(out: list[Reading], device: str, path: str, node: object, time: float 
         if found is None and isinstance(value, str) and quantity in _TRUTHS:
             on = numbers.truth(value)
             found = None if on is None else (on, None)
-        if found is None:
+        if found is None or (isinstance(found[0], bool) and quantities.measures(quantity)):
             continue
         channel = path or None
         head, _, tail = quantity.rpartition("_")
@@ -160,5 +164,5 @@ def _pair(
         return False
     value = _value(node["value"])
     if value is not None:
-        out.append(Reading(device, path or None, quantity, value[0], value[1] or _stated(node) or unit, time))
+        out += _one(Reading(device, path or None, quantity, value[0], value[1] or _stated(node) or unit, time))
     return True

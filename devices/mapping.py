@@ -144,7 +144,8 @@ class Mapping:
             channel = _fill(rule.channel, names) or None
             device = _fill(rule.device, names) or self._device(topic, names, rule.channel)
             if isinstance(value, bool):
-                out.append(Reading(device, channel, rule.quantity, value, None, None))
+                if not quantities.measures(rule.quantity):
+                    out.append(Reading(device, channel, rule.quantity, value, None, None))
                 continue
             value = value * rule.scale + rule.offset
             if not math.isfinite(value) or self._thinned((device, channel, rule.quantity), value, now, rule):
@@ -179,7 +180,8 @@ def _compile(path: str) -> Expression | None:
     try:
         compiled: Expression = jmespath.compile(path)
     except jmespath.exceptions.JMESPathError as error:
-        raise ValueError(f"path {path!r} is not jmespath: {error}") from None
+        # The library draws the place over three lines; one is what a message has.
+        raise ValueError(f"path {path!r} is not jmespath: {str(error).split(', for expression')[0]}") from None
     return compiled
 
 

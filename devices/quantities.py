@@ -218,6 +218,14 @@ ALIASES: dict[str, str] = {
     "alt": "altitude", "soil_conductivity": "conductivity", "powerfactor": "power_factor",
 }  # fmt: skip
 
+_MEASURES = frozenset(name for name, usual in QUANTITIES.items() if usual is not None)
+
+
+def measures(quantity: str) -> bool:
+    """Whether the quantity is one that has a unit: a truth in its place ({"temperature": true}) is no value."""
+    return quantity in _MEASURES
+
+
 _BINARY_CLASSES = {
     # Home Assistant's binary_sensor device classes that share a name with a sensor class, or have a plainer one here
     "battery": "battery_low", "door": "opening", "garage_door": "opening", "window": "opening",

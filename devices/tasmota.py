@@ -275,6 +275,8 @@ class _Document:
         quantity, unit = known or (quantities.quantity(key), None)
         if quantity == "speed" and driver.lower().startswith(("wind", "tx2")):
             quantity = "wind_speed"
+        if isinstance(value, bool) and quantities.measures(quantity):
+            return
         if quantity in _TRUE_FALSE and keys is _ZIGBEE:
             if value not in (0, 1):
                 return

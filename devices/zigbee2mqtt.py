@@ -221,6 +221,8 @@ def _reading(
             return None
         unit = told[0]
     if kind is bool:
+        if quantities.measures(quantity):
+            return None
         return Reading(device, None, quantity, value, None, time)  # type: ignore[arg-type]
     if kind is str:
         if len(value) > 64:  # type: ignore[arg-type]

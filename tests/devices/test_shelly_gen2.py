@@ -72,7 +72,8 @@ def test_components_by_their_kind(component: str, body: object, expected: list[o
 
 @pytest.mark.parametrize(
     ("topic", "payload"),
-    [("s/events/rpc", notify("NotifyEvent", events=[{"event": "single_push"}])), ("s/events/rpc", b'{"method":"x"}'),
+    [("s/events/rpc", notify("Shelly.Other", switch_0={"apower": 1})),
+     ("s/events/rpc", notify("NotifyEvent", events=[{"event": "single_push"}])), ("s/events/rpc", b'{"method":"x"}'),
      ("s/rpc", b'{"id":1,"src":"s","result":{"temperature:0":{"offset_C":0.5}}}'), ("s/command/switch:0", b"on"),
      ("s/events/rpc", b""), ("s/status/switch:0", b"")],
 )  # fmt: skip

@@ -74,6 +74,11 @@ def test_a_probe_that_does_not_answer_is_no_reading_and_the_power_on_value_is_fl
     assert (reading.channel, reading.value, reading.flag) == ("DS18B20-2", 85.0, "power-on")
 
 
+def test_a_truth_or_a_text_is_no_measurement() -> None:
+    body = {"A": {"Temperature": True, "Humidity": "50", "Pressure": None}, "B": {"Temperature": [False, 1.5]}}
+    assert decode(Tasmota(), "tele/a/SENSOR", body) == [("B.1", "temperature", 1.5, "°C")]
+
+
 def test_zigbee_nodes_are_channels_and_their_power_is_a_switch() -> None:
     body = {"ZbReceived": {"Kitchen": {"Device": "0x8F20", "Power": 1, "Temperature": 21.5, "PressureUnit": "hPa",
                                        "Pressure": 1004, "0006!01": 5, "Occupancy": 2}}}  # fmt: skip

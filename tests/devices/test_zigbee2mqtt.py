@@ -92,6 +92,7 @@ def test_booleans_come_in_many_forms_and_contact_stays_as_zigbee2mqtt_means_it()
 
 def test_sentinels_of_the_clusters_are_no_values() -> None:
     assert decode(Zigbee2Mqtt(), "zigbee2mqtt/a", {"temperature": -327.68, "humidity": 655.35}) == []
+    assert decode(Zigbee2Mqtt(), "zigbee2mqtt/a", {"temperature": True, "battery": False}) == []
 
 
 def test_last_seen_is_the_time() -> None:
