@@ -37,6 +37,6 @@ NOT_YET = frozenset(
         "history.disk_age",
         "history.commit",
         "history.durable",
-        "device",
+        "device.stale_after",
     }
 )

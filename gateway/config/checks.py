@@ -35,7 +35,21 @@ def check(config: Config, report: Report) -> None:
     _check_overlaps(config.listen, report)
     _check_anonymous(config, report)
     _check_bounds(config, report)
+    _check_devices(config, report)
     check_files(config, report)
+
+
+def _check_devices(config: Config, report: Report) -> None:
+    if not config.device:
+        return
+    # Only here: the decoders are forty modules that a configuration without [[device]] need not load to be checked.
+    from devices.registry import Registry
+
+    for index, device in enumerate(config.device):
+        try:
+            Registry((device,))
+        except ValueError as error:
+            report.wrong(("device", index), str(error))
 
 
 def _unique(table: str, names: Iterable[str], report: Report) -> None:

@@ -131,7 +131,9 @@ anonymous = "nobody"
         ('upstream = [{ topics = [{ filter = "" }] }]', "upstream[0].topics[0].filter: "),
         ('role = [{ name = "viewer", subscribe = ["a+"] }]', "role[0].subscribe[0]: "),
         ("listen = [{ hosts = [] }]", "listen[0].hosts: not supported by this version"),
-        ("[[device]]", "device: not supported by this version"),
+        ('device = [{ filter = "a", stale_after = "5s" }]', "device[0].stale_after: not supported by this version"),
+        ('device = [{ filter = "a", family = "tasmoto" }]', "device[0]: unknown family 'tasmoto' for 'a'"),
+        ('device = [{ filter = "a", readings = [{ quantity = "q", path = "a..b" }] }]', "device[0]: path 'a..b'"),
     ],
 )
 def test_a_mistake_says_what_is_wrong_and_what_was_expected(folder: Folder, text: str, problem: str) -> None:
