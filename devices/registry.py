@@ -113,7 +113,7 @@ class Registry:
         self._choices: Bounded[str, _Choice] = Bounded(_MAX_TOPICS)
         self._claims: Bounded[str, tuple[Decoder, ...]] = Bounded(_MAX_CLAIMS)
         self._keep: Bounded[str, bool] = Bounded(_MAX_CLAIMS)
-        self._generation = self._counted()
+        self.generation = self._counted()  # changes whenever a topic that nobody claimed may be claimed now
         self._failures: Bounded[tuple[str, str], tuple[int, str]] = Bounded(_MAX_FAILURES)
         self.failures_by_family: dict[str, int] = {}
 
@@ -148,7 +148,7 @@ class Registry:
     @property
     def generation(self) -> int:
         """Changes when a family came to know something that may make more topics its own."""
-        return self._generation
+        return self.generation
 
     def _counted(self) -> int:
         return sum(decoder.generation for decoder in self._changing)
@@ -186,8 +186,8 @@ class Registry:
             changed += [state for state in states if self.table.state(state.device, state.online, now)]
         # Only here can a family come to know a base topic, a device or an entity that makes more topics its own.
         generation = self._counted()
-        if generation != self._generation:
-            self._generation = generation
+        if generation != self.generation:
+            self.generation = generation
             self._claims.clear()
             self._keep.clear()
         return changed
@@ -212,7 +212,7 @@ class Registry:
 
     def _choose(self, topic: str, payload: bytes) -> Decoder:
         choice = self._choices.get(topic)
-        generation = self._generation
+        generation = self.generation
         # What only discovery explains is asked again after it changed; a family's topic stays the family's.
         if (
             choice is not None

@@ -213,8 +213,10 @@ def test_one_device_has_one_identity_whoever_announces_it() -> None:
 def test_a_topic_that_becomes_availability_later_is_claimed_from_then_on() -> None:
     registry = Registry()
     assert not registry.claims("box/alive")
+    before = registry.generation
     config = {"stat_t": "box/data", "avty_t": "box/alive", "dev": {"ids": "X"}}
     registry.observe(CONFIG, encode(config), True, NOW)
+    assert registry.generation != before
     assert registry.claims("box/alive")
     assert registry.observe("box/alive", b"offline", True, NOW) == [DeviceState("X", False)]
 
