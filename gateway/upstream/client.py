@@ -1,7 +1,8 @@
 """paho on the event loop, without its threads: readiness in, messages and events out.
 
 Private parts of paho that this relies on: `_create_socket` (override), `_packet_queue`, `_keepalive`, `_ping_t`,
-`_last_bytes_received`, `_max_inflight_messages`. `pahocheck.py` tries them before anything connects.
+`_last_bytes_received`, `_max_inflight_messages`, `_out_messages`, `_update_inflight`. `pahocheck.py` tries them before
+anything connects.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -173,8 +174,6 @@ class MqttClient:
                 setattr(connect, name, value)
             options = {"clean_start": self.clean, "properties": connect}
         paho.connect_async("broker", 1, self._keepalive, **options)
-        # What is resent goes out one by one until CONNACK has told the broker's Receive Maximum, which paho ignores.
-        paho._max_inflight_messages = 1
         self._over = None
         self._bytes_at_tick = self._counters.bytes
         self._socket = paho.handed = BufferedSocket(
@@ -188,6 +187,10 @@ class MqttClient:
             own=own,
         )
         paho.reconnect()
+        for message in paho._out_messages.values():
+            # paho would send all of them again at CONNACK, whatever the broker's Receive Maximum.
+            if message.state == MessageState.MQTT_MS_PUBLISH:
+                message.state = MessageState.MQTT_MS_QUEUED
         self._tick_interval = min(1.0, self._keepalive / 8)
         self._schedule_tick()
 
@@ -379,7 +382,21 @@ class MqttClient:
             self._acknowledgements.connected(flags.session_present)
             limit = getattr(properties, "ReceiveMaximum", OUTGOING_IN_FLIGHT)
             self._paho._max_inflight_messages = min(OUTGOING_IN_FLIGHT, limit)
+            self._resume_outgoing()
         self._events.connack(code, flags.session_present, properties)
+
+    def _resume_outgoing(self) -> None:
+        """Let PUBRELs go first, since paho stops at the first message that waits; then those that may be in flight."""
+        messages = self._paho._out_messages
+        for mid, message in reversed(list(messages.items())):
+            if message.state == MessageState.MQTT_MS_RESEND_PUBREL:
+                messages.move_to_end(mid, last=False)
+        if messages:
+            self._loop.call_soon(self._send_waiting)
+
+    def _send_waiting(self) -> None:
+        if self.connected:
+            self._paho._update_inflight()
 
     def _on_subscribe(self, paho: Any, userdata: Any, mid: int, codes: list[Any], properties: Any) -> None:
         self._events.suback(mid, codes)

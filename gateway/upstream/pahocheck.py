@@ -1,7 +1,7 @@
 """Tries the private parts of paho that the client relies on, without a network."""
 
 import paho.mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTProtocolVersion
 
 from gateway.errors import UpstreamError
 from gateway.upstream.acknowledgements import Acknowledgements
@@ -70,6 +70,10 @@ def verify_paho() -> None:
         _expect(stage.sent.endswith(_PUBACK), "_packet_queue does not send")
         _expect(paho_client._keepalive == 10, "_keepalive is not the interval in seconds")
         _expect(paho_client._max_inflight_messages == 20, "_max_inflight_messages is not the limit of 20")
+        paho_client.publish("verify", b"", 1)
+        state = [message.state for message in paho_client._out_messages.values()]
+        _expect(state == [MessageState.MQTT_MS_WAIT_FOR_PUBACK], "_out_messages does not hold what is sent")
+        paho_client._update_inflight()
         _expect(paho_client._ping_t == 0.0, "_ping_t is not 0 without a ping under way")
         _expect(isinstance(paho_client._last_bytes_received, float), "_last_bytes_received is no time")
     except (AttributeError, TypeError) as error:
