@@ -145,11 +145,6 @@ class Registry:
 
     # ── state ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def generation(self) -> int:
-        """Changes when a family came to know something that may make more topics its own."""
-        return self.generation
-
     def _counted(self) -> int:
         return sum(decoder.generation for decoder in self._changing)
 
