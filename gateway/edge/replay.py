@@ -1,27 +1,37 @@
-"""A replay on its way to one client: page by page, as fast as its socket takes them. Pure.
+"""Replays on their way to one client: page by page, as fast as its socket takes them. Pure.
 
 A replay answers a subscribe: first what the client asked for (last values, or a range of the log), then whatever came
 in meanwhile, until nothing is missing; in that same moment the client joins its live audience. So nothing is lost and
-nothing told twice, however long it takes.
+nothing told twice, however long it takes. A log may answer a read within the call or later.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
-from gateway.edge.commands import Id
-from gateway.hub.audience import Subscription, View
-from gateway.hub.log import BLOCK
+from gateway.edge import events
+from gateway.edge.commands import Id, ReplayAge, ReplayCount, ReplayFrom
+from gateway.edge.commands import Replay as Wish
+from gateway.edge.frames import Desk
+from gateway.edge.thinning import Thinner
+from gateway.edge.wire import Wire
+from gateway.hub.audience import AudienceKey, Subscription, Variant, View
+from gateway.hub.batch import Batch
+from gateway.hub.hub import Hub
+from gateway.hub.log import BLOCK, RESTART, Log, Page, Selection
 from gateway.hub.message import Message
 from gateway.topics import matches
 
 ROUNDS = 8
+PORTION = 128 * 1024  # payload bytes sent at once: what waits in an outbox is in no policy's reach
+MOST_POINTS = 10_000
 
 
 class Replay:
     """One subscribe's replay.
 
-    `cursor` is the offset up to which the log has been read, `target` the one to reach; messages above `since` that
-    `already` wants come to the client live, by its older subscriptions, and are left out here. `snapshot` holds last
-    values that have not been sent yet.
+    Up to `cursor` the client has what it asked for, up to `fetched` the log has been read, `target` is the offset to
+    reach. Messages above the newest one at the start that come to the client live, by its older subscriptions, are
+    left out. `outgoing` are messages read and not sent yet; once all are, `cursor` is at `fetched`.
     """
 
     def __init__(
@@ -30,24 +40,37 @@ class Replay:
         subscriptions: list[Subscription],
         *,
         denies: tuple[str, ...],
-        cursor: int,
-        target: int,
-        snapshot: list[Message] | None = None,
-        already: Callable[[str], bool] | None = None,
+        newest: int,
+        live: AudienceKey | None,
     ) -> None:
         self.id = id
         self.subscriptions = subscriptions
-        self.cursor = cursor
-        self.target = target
-        self.snapshot = snapshot
+        self.cursor = newest
+        self.fetched = newest
+        self.target = newest
+        self.outgoing: list[Message] = []
+        self.thinner: Thinner | None = None
         self.count = 0
         self.complete = True
         self.waiting = False
+        self.over = False
+        self._sent = 0
         self._denies = denies
-        self._since = target
-        self._already = already
+        self._since = newest
+        self._live: list[tuple[int, AudienceKey | None]] = [(newest, live)]
+        self._told: list[tuple[int, Selection]] = []
         self._rounds = 0
         self._views: dict[str, View | None] = {}
+
+    @property
+    def mark(self) -> int:
+        """The offset after which the client would have to resume."""
+        return min(self.cursor, self.outgoing[self._sent].offset - 1) if self.outgoing else self.cursor
+
+    @property
+    def selection(self) -> Selection:
+        """The topics of this replay."""
+        return Selection(tuple(s.filter for s in self.subscriptions), self._denies)
 
     def view(self, topic: str) -> View | None:
         """What a replayed message of `topic` shows; None where it is not part of this replay."""
@@ -66,21 +89,52 @@ class Replay:
 
     def wants(self, message: Message) -> View | None:
         """The view under which `message` belongs to this replay, None where it does not."""
-        if message.offset > self._since and self._already is not None and self._already(message.topic):
+        view = self.view(message.topic)
+        if view is not None and message.offset > self._since and self._came_otherwise(message):
             return None
-        return self.view(message.topic)
+        return view
 
-    def next_of_snapshot(self) -> list[Message]:
-        """The next last values to send."""
-        assert self.snapshot is not None
-        page, rest = self.snapshot[:BLOCK], self.snapshot[BLOCK:]
-        self.snapshot = rest or None
-        return page
+    def mergeable(self, topic: str) -> bool:
+        """Whether the client asked for the newest value of `topic` only."""
+        mine = [s for s in self.subscriptions if matches(s.filter, topic)]
+        return bool(mine) and all(s.latest for s in mine)
+
+    def moved(self, newest: int, live: AudienceKey | None) -> None:
+        """From the message after `newest` on, the client gets live what `live` wants."""
+        self._live.append((newest, live))
+
+    def told(self, until: int, selection: Selection) -> None:
+        """An earlier replay of this client has carried the messages of `selection` up to `until`."""
+        self._told.append((until, selection))
 
     def drop(self, filter: str) -> None:
         """The client unsubscribed from `filter` before its replay ended."""
         self.subscriptions = [s for s in self.subscriptions if s.filter != filter]
         self._views.clear()
+
+    def forbid(self, denies: tuple[str, ...]) -> None:
+        """The client's role has changed: from now on these filters are left out."""
+        self._denies = denies
+        self._views.clear()
+
+    def portion(self) -> list[Message]:
+        """The next messages to send."""
+        outgoing, start, size = self.outgoing, self._sent, 0
+        stop = min(len(outgoing), start + BLOCK)
+        for number in range(start, stop):
+            size += len(outgoing[number].payload)
+            if size >= PORTION:
+                stop = number + 1
+                break
+        if stop < len(outgoing):
+            self._sent = stop
+            reached = outgoing[stop - 1].offset
+        else:
+            self.outgoing, self._sent = [], 0
+            reached = self.fetched
+        if self.thinner is None:
+            self.cursor = max(self.cursor, reached)
+        return outgoing[start:stop]
 
     def chase(self, newest: int) -> bool:
         """At the target: whether to go on after what came in meanwhile, rather than to hand over now.
@@ -93,3 +147,237 @@ class Replay:
         self._rounds += 1
         self.target = newest
         return True
+
+    def _came_otherwise(self, message: Message) -> bool:
+        offset, topic = message.offset, message.topic
+        for since, live in reversed(self._live):
+            if since < offset:
+                if live is not None and live.wants(topic):
+                    return True
+                break
+        return any(offset <= until and selection.wants(topic) for until, selection in self._told)
+
+
+class Client(Protocol):
+    """What a client's replays need of its session."""
+
+    @property
+    def wire(self) -> Wire:
+        """Where its frames go."""
+
+    def tell(self, event: events.Event) -> None:
+        """Send an event in its place behind what already waits."""
+
+    def variant(self, subscriptions: tuple[Subscription, ...]) -> Variant:
+        """The encoding of messages for a table of subscriptions."""
+
+    def rejoin(self) -> None:
+        """A replay has ended: move to the audience that its subscriptions now belong to."""
+
+
+class Replays:
+    """All replays of one client: one at a time, in the order of their subscribes.
+
+    Its steps are taken in turns of the `desk`, which all clients share, so that no replay starves live clients.
+    `wall` is Unix seconds.
+    """
+
+    __slots__ = ("_client", "_desk", "_hub", "_log", "_pending", "_wall")
+
+    def __init__(self, client: Client, *, hub: Hub, log: Log, desk: Desk, wall: Callable[[], float]) -> None:
+        self._client = client
+        self._hub = hub
+        self._log = log
+        self._desk = desk
+        self._wall = wall
+        self._pending: list[Replay] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._pending)
+
+    @property
+    def held(self) -> set[str]:
+        """Filters whose messages come by a replay still."""
+        return {s.filter for replay in self._pending for s in replay.subscriptions}
+
+    def mark(self, mark: int) -> int:
+        """The resume mark, `mark` without replays: they hold it back to where the first of them is."""
+        return min([mark, *(replay.mark for replay in self._pending)])
+
+    def begin(
+        self,
+        id: Id,
+        wish: Wish,
+        subscriptions: list[Subscription],
+        *,
+        denies: tuple[str, ...],
+        live: AudienceKey | None,
+    ) -> Replay:
+        """The replay that `wish` asks for; `live` is what the client already gets. `add` sets it going."""
+        log = self._log
+        newest = log.newest
+        replay = Replay(id, subscriptions, denies=denies, newest=newest, live=live)
+        if isinstance(wish, ReplayCount):
+            if wish.count > 0:
+                replay.waiting = True
+                log.offset_of_last(wish.count, replay.selection, lambda offset: self._found(replay, offset))
+        elif isinstance(wish, ReplayAge):
+            replay.waiting = True
+            log.offset_before(max(0.0, wish.age), lambda offset: self._found(replay, offset))
+        elif isinstance(wish, ReplayFrom) and wish.epoch == log.epoch and 0 <= wish.offset <= newest:
+            replay.cursor = replay.fetched = wish.offset
+            if wish.points is not None:
+                self._thin(replay, max(1, min(MOST_POINTS, wish.points)))
+        else:
+            if isinstance(wish, ReplayFrom):
+                replay.complete = False
+                first = min(max(0, wish.offset), newest) + 1
+                self._client.tell(events.Gap(from_=first, to=newest, count=None, topics={}, reason=RESTART))
+            replay.outgoing = self._hub.last(lambda topic: replay.view(topic) is not None)
+        return replay
+
+    def add(self, replay: Replay) -> None:
+        """Let `replay` go its way behind those before it."""
+        self._pending.append(replay)
+        self.wake()
+
+    def drop(self, filters: list[str]) -> None:
+        """The client unsubscribed from `filters`."""
+        for filter in filters:
+            for number, replay in enumerate(self._pending):
+                if number == 0 and any(s.filter == filter for s in replay.subscriptions):
+                    self._tell_others(replay, Selection((filter,), replay.selection.denies))
+                replay.drop(filter)
+        self._pending = [replay for replay in self._pending if replay.subscriptions]
+        self.wake()
+
+    def forbid(self, denies: tuple[str, ...]) -> None:
+        """The client's role has changed: from now on these filters are left out."""
+        for replay in self._pending:
+            replay.forbid(denies)
+
+    def moved(self, live: AudienceKey | None) -> None:
+        """The client moves to another audience, with the next message that is handed on."""
+        for replay in self._pending:
+            replay.moved(self._log.newest, live)
+
+    def end(self) -> None:
+        """The client is gone."""
+        self._pending.clear()
+
+    def wake(self) -> None:
+        """Something has changed: take a step if one can be taken."""
+        if self._ready():
+            self._desk.add(self)
+
+    def step(self) -> bool:
+        """Send or read one page; whether another step can be taken at once."""
+        if not self._ready():
+            return False
+        replay = self._pending[0]
+        if replay.outgoing:
+            self._send(replay)
+        elif replay.fetched < replay.target:
+            self._read(replay)
+        elif replay.thinner is not None:
+            self._thinned(replay, replay.thinner)
+        elif replay.over or not replay.chase(self._log.newest):
+            self._hand_over(replay)
+        return self._ready()
+
+    def _ready(self) -> bool:
+        if not self._pending or self._pending[0].waiting:
+            return False
+        replay = self._pending[0]
+        # Reducing needs no socket, and what came in after too many rounds waits for none.
+        return not self._client.wire.queued or replay.over or (replay.thinner is not None and not replay.outgoing)
+
+    def _found(self, replay: Replay, offset: int) -> None:
+        replay.cursor = replay.fetched = min(offset, replay.target)
+        replay.waiting = False
+        self.wake()
+
+    def _thin(self, replay: Replay, points: int) -> None:
+        """The last values at once, then what was missed, reduced."""
+        resumed = replay.cursor
+        last = self._hub.last(lambda topic: replay.view(topic) is not None)
+        replay.outgoing = [message for message in last if message.offset > resumed]
+        sent = {message.offset for message in replay.outgoing}
+        replay.thinner = Thinner(points, until=self._wall(), told=lambda message: message.offset in sent)
+
+    def _read(self, replay: Replay) -> None:
+        replay.waiting = True
+        self._log.read(replay.fetched, replay.target, replay.selection, lambda page: self._paged(replay, page))
+
+    def _paged(self, replay: Replay, page: Page) -> None:
+        replay.waiting = False
+        if replay not in self._pending:
+            return
+        if page.gone is not None:
+            replay.complete = False
+            first, last = page.gone
+            count = 0 if page.empty else None
+            self._client.tell(events.Gap(from_=first, to=last, count=count, topics={}, reason=page.reason))
+        replay.fetched = page.reached
+        if replay.thinner is not None:
+            for message in page.messages:
+                if replay.view(message.topic) is not None:
+                    replay.thinner.add(message)
+        else:
+            replay.outgoing = page.messages
+            if not page.messages:
+                replay.cursor = page.reached
+        self.wake()
+
+    def _thinned(self, replay: Replay, thinner: Thinner) -> None:
+        replay.thinner = None
+        replay.outgoing = thinner.result()
+        replay.cursor = replay.fetched
+        if thinner.ledger.count:
+            self._client.tell(events.gap_of(thinner.ledger))
+
+    def _send(self, replay: Replay) -> None:
+        """Send what comes next of `outgoing`: as replayed, or as live once the replay itself is over."""
+        portion = [(m, view) for m in replay.portion() if (view := replay.wants(m)) is not None]
+        if not portion:
+            return
+        variant = self._client.variant(tuple(replay.subscriptions))
+        if not replay.over:
+            replay.count += len(portion)
+            self._client.wire.push(Batch(self._desk.frames.encode(variant, portion), None))
+            return
+        live = [(m, view._replace(replay=False)) for m, view in portion]
+        latest = any(s.latest for s in replay.subscriptions)
+        self._client.wire.push(
+            Batch(
+                self._desk.frames.encode(variant, live),
+                [m for m, _ in live],
+                mergeable=replay.mergeable if latest else None,
+            )
+        )
+
+    def _hand_over(self, replay: Replay) -> None:
+        """End the replay: what came in since goes out as live, and the client joins its audience in the same turn."""
+        log = self._log
+        if not replay.over:
+            replay.over = True
+            self._client.tell(
+                events.Replayed(id=replay.id, count=replay.count, complete=replay.complete, offset=replay.cursor)
+            )
+        while replay.fetched < log.newest:
+            replay.target = log.newest
+            self._read(replay)
+            if replay.waiting:
+                return  # not at hand: it goes on with the answer
+            while replay.outgoing:
+                self._send(replay)
+            if replay not in self._pending:
+                return  # a push has ended the client
+        del self._pending[0]
+        self._tell_others(replay, replay.selection)
+        self._client.rejoin()
+
+    def _tell_others(self, replay: Replay, selection: Selection) -> None:
+        for other in self._pending:
+            if other is not replay:
+                other.told(replay.cursor, selection)

@@ -1,0 +1,238 @@
+from collections import Counter
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support.talk import Talk
+
+from gateway.hub.log import BLOCK
+from gateway.topics import matches
+
+TOPICS = ("a/x", "a/y", "b/x")
+FILTERS = ("a/x", "a/+", "b/x", "#")
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("publish"), st.sampled_from(TOPICS), st.sampled_from((1, 3, 300))),
+        st.tuples(st.just("subscribe"), st.sampled_from(FILTERS), st.sampled_from(("none", "resume", "last"))),
+        st.tuples(st.just("unsubscribe"), st.sampled_from(FILTERS)),
+        st.just(("turn",)),
+        st.just(("block",)),
+        st.just(("unblock",)),
+        st.just(("answer",)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(OPERATIONS, st.sampled_from((None, 0, 10, 400)))
+@example(
+    [
+        ("subscribe", "a/x", "none"),
+        ("publish", "a/x", 300),
+        ("subscribe", "#", "resume"),
+        ("block",),
+        ("publish", "a/x", 3),
+        ("unsubscribe", "a/x"),
+        ("publish", "a/x", 3),
+    ],
+    None,
+)
+def test_the_hand_over_from_replay_to_live_loses_nothing_and_repeats_nothing(operations, late):
+    talk = Talk(late=late)
+    table: dict[str, int] = {}
+    expected: Counter[int] = Counter()
+    uncertain: set[int] = set()
+    number = 0
+    for operation, *arguments in operations:
+        if operation == "publish":
+            topic, count = arguments
+            newest = talk.publish(topic, count=count)
+            if any(matches(filter, topic) for filter in table):
+                expected.update(range(newest - count + 1, newest + 1))
+        elif operation == "subscribe":
+            filter, wish = arguments
+            number += 1
+            newest = talk.log.newest
+            resumed = newest // 2
+            wish = {"epoch": "e", "offset": resumed} if wish == "resume" else wish
+            if isinstance(wish, dict):
+                for page in talk.log.ring.pages():
+                    expected.update(m.offset for m in page if m.offset > resumed and matches(filter, m.topic))
+            elif wish == "last":
+                expected.update(m.offset for m in talk.hub.last(lambda topic, f=filter: matches(f, topic)))
+            talk.say(type="subscribe", id=number, topics=[filter], replay=wish)
+            table[filter] = number
+        elif operation == "unsubscribe":
+            [filter] = arguments
+            if table.pop(filter, None) is not None:
+                # What it had not got yet of these is neither promised nor forbidden.
+                for page in talk.log.ring.pages():
+                    uncertain.update(m.offset for m in page if matches(filter, m.topic))
+            talk.say(type="unsubscribe", id=0, topics=[filter])
+        elif operation == "turn":
+            talk.turn()
+        elif operation == "block":
+            talk.line.blocked = True
+        elif operation == "unblock":
+            talk.unblock()
+        else:
+            talk.answer()
+    talk.settle()
+
+    got = Counter(talk.offsets)
+    assert {o: n for o, n in got.items() if n > expected[o]} == {}
+    assert {o: n for o, n in expected.items() if n > got[o] and o not in uncertain} == {}
+    live = [m["offset"] for m in talk.of("message") if "replay" not in m]
+    assert len(live) == len(set(live))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(("publish", "turn", "block", "unblock", "answer")), max_size=60), st.booleans())
+def test_one_subscription_sees_offsets_in_order_under_concurrent_publishing(operations, late):
+    talk = Talk(late=100 if late else None)
+    talk.publish("t", count=1000)
+    talk.say(type="subscribe", id=1, topics=["t"], replay={"epoch": "e", "offset": 100})
+    for operation in operations:
+        if operation == "publish":
+            talk.publish("t", count=50)
+        elif operation == "block":
+            talk.line.blocked = True
+        else:
+            {"turn": talk.turn, "unblock": talk.unblock, "answer": talk.answer}[operation]()
+    talk.settle()
+    assert talk.offsets == list(range(101, talk.log.newest + 1))
+    [replayed] = talk.of("replayed")
+    at = talk.told.index(replayed)
+    assert replayed["count"] == sum(m["type"] == "message" for m in talk.told[:at])
+    assert all("replay" not in m for m in talk.told[at:])
+
+
+def test_a_replay_waits_for_the_socket_page_by_page():
+    talk = Talk()
+    talk.publish("t", b'"' + b"x" * 1000 + b'"', count=5000)
+    talk.say(type="subscribe", id=1, topics=["t"], replay={"epoch": "e", "offset": 0})
+    talk.line.blocked = True
+    for _ in range(100):
+        talk.turn()
+    assert talk.line.largest < 256 * 1024
+    assert len(talk.offsets) < BLOCK
+    talk.settle()
+    assert len(talk.offsets) == 5000
+
+
+def test_live_clients_have_their_turn_while_a_replay_finds_nothing():
+    talk = Talk()
+    talk.publish("t", count=20_000)
+    talk.say(type="subscribe", id=1, topics=["other"], replay={"epoch": "e", "offset": 0})
+    step = talk.desk._clock
+    readings = iter(range(10**9))
+    talk.desk._clock = lambda: next(readings) * 0.001
+    turns = 0
+    while talk.turns:
+        talk.turn()
+        turns += 1
+    talk.desk._clock = step
+    assert turns > 10
+    assert len(talk.of("replayed")) == 1
+
+
+def test_frames_are_encoded_once_for_clients_that_come_back_together():
+    talk = Talk()
+    talk.publish("t", count=1000)
+    for number in range(3):
+        talk.say(type="subscribe", id=number, topics=["t"], replay={"epoch": "e", "offset": 0})
+        talk.settle()
+        talk.say(type="unsubscribe", id=0, topics=["t"])
+    assert len(talk.offsets) == 3000
+    assert talk.desk.frames.encoded == 1000
+
+
+def test_frames_kept_for_replays_are_bounded():
+    talk = Talk()
+    talk.publish("t", b'"' + b"x" * 2000 + b'"', count=5000)
+    talk.say(type="subscribe", id=1, topics=["t"], replay={"epoch": "e", "offset": 0})
+    talk.settle()
+    assert 0 < talk.desk.frames.size <= talk.desk.frames.memory
+
+
+def test_what_has_expired_is_named_in_a_gap():
+    talk = Talk(limit=100_000)
+    talk.publish("t", count=1000)
+    for _ in range(10):
+        talk.publish("t", count=100)
+    oldest = talk.log.oldest
+    assert oldest > 1
+    talk.say(type="subscribe", id=1, topics=["t"], replay={"epoch": "e", "offset": 5})
+    talk.settle()
+    [gap] = talk.of("gap")
+    assert (gap["from"], gap["to"], gap["count"], gap["reason"]) == (6, oldest - 1, None, "history-expired")
+    assert talk.offsets == list(range(oldest, 2001))
+    assert talk.of("replayed")[0]["complete"] is False
+
+
+@pytest.mark.parametrize("replay", [{"epoch": "e", "offset": 10}, {"epoch": "other", "offset": 0}])
+def test_a_resume_from_elsewhere_is_a_gap_and_the_last_values(replay):
+    talk = Talk()
+    talk.publish("t", count=5)
+    talk.say(type="subscribe", id=1, topics=["t"], replay=replay)
+    talk.settle()
+    assert [each["type"] for each in talk.told[1:]] == ["gap", "ok", "message", "replayed"]
+    assert talk.of("gap")[0]["reason"] == "restart"
+    assert talk.of("replayed")[0]["complete"] is False
+
+
+def test_a_thinned_resume_tells_the_last_values_first_and_accounts_for_the_rest():
+    talk = Talk(late=50)
+    for number in range(600):
+        talk.now += 1
+        talk.publish(f"t/{number % 2}", str(number).encode())
+    talk.publish("other")
+    talk.say(type="subscribe", id=1, topics=["t/+"], replay={"epoch": "e", "offset": 100, "points": 10})
+    talk.settle()
+    messages = talk.of("message")
+    assert [m["offset"] for m in messages[:2]] == [599, 600]
+    thinned = [m["offset"] for m in messages[2:]]
+    assert thinned == sorted(thinned)
+    assert min(thinned) > 100
+    for topic in ("t/0", "t/1"):
+        mine = [m["offset"] for m in messages if m["topic"] == topic]
+        assert 10 <= len(mine) <= 11
+        # Evenly spread over the time that was missed.
+        assert max(b - a for a, b in zip(sorted(mine), sorted(mine)[1:], strict=False)) <= 102
+    [gap] = talk.of("gap")
+    assert gap["reason"] == "interval"
+    assert gap["count"] + len(messages) == 500
+    assert sum(gap["topics"].values()) == gap["count"]
+    talk.publish("t/0")
+    talk.settle()
+    assert talk.offsets[-1] == 602
+
+
+def test_the_resume_mark_stays_below_what_a_replay_still_owes():
+    talk = Talk()
+    talk.publish("a", count=1000)
+    talk.say(type="subscribe", id=1, topics=["a"], replay={"epoch": "e", "offset": 100})
+    assert talk.session.mark == 100
+    talk.turn()
+    talk.line.blocked = True
+    talk.settle()
+    assert talk.session.mark == 1000
+    talk.line.blocked = True
+    talk.say(type="subscribe", id=2, topics=["#"], replay="last")
+    assert talk.session.mark < 1000
+
+
+def test_count_and_age_are_found_by_a_log_that_answers_late():
+    talk = Talk(late=10)
+    for _ in range(100):
+        talk.now += 10
+        talk.publish("t")
+        talk.publish("u")
+    talk.say(type="subscribe", id=1, topics=["t"], replay={"count": 30})
+    talk.settle()
+    assert len(talk.offsets) == 30
+    talk.say(type="subscribe", id=2, topics=["u"], replay={"age": 100})
+    talk.settle()
+    assert 10 <= len(talk.offsets) - 30 <= 12
