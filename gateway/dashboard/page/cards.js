@@ -4,7 +4,7 @@
 
 import { h, setAttribute, setText } from "./dom.js";
 import { age, clockTime, valueText } from "./format.js";
-import { isAbsent, seriesLabel } from "./grouping.js";
+import { isAbsent, seriesLabel, shortName } from "./grouping.js";
 
 /** @typedef {import("./store.js").Series} Series */
 
@@ -28,7 +28,7 @@ export class CardView {
   constructor(card, context, single) {
     this.#card = card;
     this.#context = context;
-    this.title = h("h3", null, single ? card.device.name : h("span", { class: "name", title: card.device.id }, card.device.name));
+    this.title = h("h3", { title: card.device.id }, shortName(card.device));
     this.state = h("span", { class: "state" });
     this.#rows = card.series.map((series) => new ReadingRow(series, context, single));
     this.element = h(

@@ -3,7 +3,6 @@
  */
 
 import { SlotBuffer, tearsHole } from "./buffer.js";
-import { readingsIn } from "./derive.js";
 import { keyOf } from "./store.js";
 
 /** @typedef {import("./store.js").Series} Series */
@@ -109,7 +108,7 @@ export class ChartFeed {
 
   /** @param {import("../client/subscription.js").Message} message */
   #take(message) {
-    for (const reading of message.readings ?? readingsIn(message.topic, message.data, message.encoding)) {
+    for (const reading of this.#context.store.readingsOf(message)) {
       const key = keyOf(reading);
       const buffer = this.buffers.get(key);
       const time = reading.time ?? message.timestamp;

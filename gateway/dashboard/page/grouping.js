@@ -79,6 +79,14 @@ export function seriesLabel({ quantity, channel }) {
 }
 
 /**
+ * A device's name where space is short: of an id that is a path the last two levels, which tell devices apart.
+ * @param {Device} device
+ */
+export function shortName({ id, name }) {
+  return name === id ? id.split("/").slice(-2).join("/") : name;
+}
+
+/**
  * Stale, or of a device that is gone.
  * @param {Device} device
  * @param {Series} series

@@ -61,9 +61,8 @@ export class Store {
   series = new Map();
   /** Rises whenever a topic or series came or went. */
   shape = 0;
-  /** Whether the gateway decodes payloads itself; unknown until the first message. */
-  /** @type {boolean | null} */
-  decoded = null;
+  /** Whether the gateway decodes payloads itself. */
+  decoded = false;
   /** @type {Map<string, {name?: string, area?: string}>} what the gateway knows about devices beside their readings */
   #facts = new Map();
   /** @type {Map<string, {state: "online" | "offline", since: number}>} */
@@ -86,10 +85,25 @@ export class Store {
     topic.count++;
     topic.version++;
     if (message.timestamp !== null && !message.replay) topic.stale = false;
-    if (message.readings !== undefined) this.decoded = true;
-    else this.decoded ??= false;
-    const readings = message.readings ?? readingsIn(message.topic, message.data, message.encoding);
-    for (const reading of readings) this.#read(topic, reading, now);
+    if (message.readings?.length && !this.decoded) this.#trustGateway();
+    for (const reading of this.readingsOf(message)) this.#read(topic, reading, now);
+  }
+
+  /**
+   * What a message says: what the gateway read in it, and as long as that never read anything, what this page finds.
+   * @param {Message} message
+   */
+  readingsOf({ topic, data, encoding, readings }) {
+    return this.decoded ? (readings ?? []) : readingsIn(topic, data, encoding);
+  }
+
+  /** The gateway does know what payloads mean: what this page made of them goes. */
+  #trustGateway() {
+    this.decoded = true;
+    this.devices.clear();
+    this.series.clear();
+    for (const topic of this.topics.values()) topic.series = [];
+    this.shape++;
   }
 
   /**

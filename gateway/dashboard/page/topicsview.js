@@ -3,7 +3,7 @@
  */
 
 import { arrange, h, setAttribute, setText } from "./dom.js";
-import { age, valueText } from "./format.js";
+import { age, number, valueText } from "./format.js";
 import { Inspector } from "./inspector.js";
 
 /** @typedef {import("./store.js").Topic} Topic */
@@ -130,13 +130,15 @@ export class TopicsView {
     if (row.version !== topic.version) {
       row.version = topic.version;
       const [only] = topic.series;
-      const single = topic.series.length === 1 && typeof topic.message.data !== "object";
-      setText(row.value, single ? valueText(only.value, only.quantity) : payloadText(topic.message).slice(0, 300));
-      setAttribute(row.value, "class", single ? "value" : "value long");
+      const { data } = topic.message;
+      const plain = typeof data !== "object" && String(data).length < 40;
+      const single = plain && topic.series.length === 1;
+      setText(row.value, single ? valueText(only.value, only.quantity) : typeof data === "number" ? number(data) : payloadText(topic.message).slice(0, 300));
+      setAttribute(row.value, "class", plain ? "value" : "value long");
       setText(row.unit, topic.series.length === 1 ? (only.unit ?? "") : "");
       setAttribute(row.row, "class", topic.stale ? "stale" : null);
     }
     const { timestamp } = topic.message;
-    setText(row.age, age(timestamp === null ? null : time - timestamp));
+    setText(row.age, timestamp === null ? "unknown" : age(time - timestamp));
   }
 }
