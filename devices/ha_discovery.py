@@ -69,7 +69,8 @@ class HomeAssistantDiscovery:
         self.entities: Bounded[str, dict[str, Entity]] = Bounded(_MAX_TOPICS)  # state topic → config key → entity
         self.names: Bounded[str, str] = Bounded(_MAX_TOPICS)  # device → name
         self._sources: Bounded[str, list[tuple[str, str]]] = Bounded(_MAX_TOPICS)  # config topic → (state topic, key)
-        self._availability: Bounded[str, tuple[str, str, str]] = Bounded(_MAX_TOPICS)  # topic → device, on, off
+        # availability topic → device, what it says for online and offline, state topic of one of its entities
+        self._availability: Bounded[str, tuple[str, str, str, str | None]] = Bounded(_MAX_TOPICS)
 
     def recognises(self, topic: str, payload: bytes) -> bool:
         return _is_config(topic) or topic in self.entities or topic == "homeassistant/status"
@@ -87,7 +88,7 @@ class HomeAssistantDiscovery:
         known = self._availability.get(topic)
         if known is None:
             return ()
-        device, on, off = known
+        device, on, off, _ = known
         text = payload.decode("utf-8", "replace") if len(payload) <= numbers.MAX_TEXT else ""
         online = True if text == on else False if text == off else numbers.availability(payload)
         return () if online is None else (DeviceState(device, online),)
@@ -136,7 +137,7 @@ class HomeAssistantDiscovery:
         maker = f"{device.get('sw', device.get('sw_version', ''))}{device.get('mf', '')}".lower()
         esphome = "esphome" in maker or (isinstance(unique, str) and unique.startswith("ESP"))
         if not esphome:  # ESPHome's own topics name its devices
-            self._add_availability(config, base, identity)
+            self._add_availability(config, base, identity, state_topic)
         if state_topic is None:
             return
         if "+" in state_topic or "#" in state_topic or not state_topic:
@@ -162,7 +163,9 @@ class HomeAssistantDiscovery:
             entities[key] = entity
             sources.append((state_topic, key))
 
-    def _add_availability(self, config: dict[str, object], base: object, identity: str | None) -> None:
+    def _add_availability(
+        self, config: dict[str, object], base: object, identity: str | None, state_topic: str | None
+    ) -> None:
         on, off = config.get("payload_available", "online"), config.get("payload_not_available", "offline")
         topics = [_expand(config.get("availability_topic"), base)]
         several = config.get("availability")
@@ -171,7 +174,19 @@ class HomeAssistantDiscovery:
             topics += [_expand(_long(item).get("topic"), base) for item in several[-1:] if isinstance(item, dict)]
         for topic in topics:
             if topic and identity and not topic.endswith("/bridge/state"):
-                self._availability[topic] = identity, str(on), str(off)
+                self._availability[topic] = identity, str(on), str(off), state_topic
+
+    def speaks_for(self, topic: str) -> str | None:
+        """A state topic of the device whose availability this topic tells."""
+        known = self._availability.get(topic)
+        return None if known is None else known[3]
+
+    def name(self, topic: str) -> str | None:
+        """The name of the device that has an entity below a state topic."""
+        for entity in self.entities.get(topic, {}).values():
+            if entity.device is not None:
+                return self.names.get(entity.device)
+        return None
 
     def plain(self, topic: str) -> Entity | None:
         """The entity whose state is this topic's whole payload, if exactly one is."""

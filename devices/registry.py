@@ -156,11 +156,21 @@ class Registry:
             # availability.
             certain = [decoder for decoder in found if decoder.family not in _LOOSE and decoder is not self._discovery]
             if self._discovery in found and not certain:
-                found = [self._discovery]
+                loose = [decoder for decoder in found if decoder is not self._discovery]
+                found = loose if loose and self._is_native(self._discovery.speaks_for(topic)) else [self._discovery]
             else:
                 found = certain or found or [item for item in self._fallbacks.values() if item.claims(topic)]
             claiming = self._claims[topic] = tuple(found)
         return claiming
+
+    def _is_native(self, topic: str | None) -> bool:
+        """Whether a family, not discovery, decodes a topic that discovery describes."""
+        return topic is not None and any(
+            decoder.recognises(topic, shape)
+            for decoder in self._families.values()
+            if decoder is not self._discovery
+            for shape in (b"", b"{}")
+        )
 
     def claims(self, topic: str) -> bool:
         """Whether `observe` wants the messages of this topic: discovery, births, units, availability."""
@@ -247,6 +257,7 @@ class Registry:
                 readings = decoder.decode(topic, numbers.without_nonfinite(payload), retained, now)
             if readings and topic in self._discovery.entities and decoder is not self._discovery:
                 readings = self._enriched(topic, readings)
+                self.table.name(readings[0].device, self._discovery.name(topic), None)
         except DecodeError as error:
             self._failed(decoder.family if decoder else AUTO, topic, str(error))
             return []

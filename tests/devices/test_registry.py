@@ -7,6 +7,7 @@ from support.readings import NOW, encode, short
 from devices import registry as registry_module
 from devices.reading import DeviceState, Reading
 from devices.registry import FALLBACKS, FAMILIES, Registry, load
+from devices.simulator import Fleet
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def test_discovery_adds_units_and_quantities_to_native_topics_and_no_second_read
     registry.observe(CONFIG, encode(config), True, NOW)
     readings = take(registry, "node/sensor/level/state", "12.5")
     assert readings == [Reading("node", None, "distance", 12.5, "cm", None)]
+    assert [(device["device"], device["name"]) for device in registry.devices(NOW)] == [("node", "Node")]
     config = {"stat_t": "zigbee2mqtt/a", "val_tpl": "{{ value_json.voc }}", "unit_of_meas": "µg/m³",
               "dev_cla": "volatile_organic_compounds"}  # fmt: skip
     registry.observe(CONFIG, encode(config), True, NOW)
@@ -202,11 +204,19 @@ def test_availability_is_told_once_a_change_and_shown() -> None:
 
 def test_one_device_has_one_identity_whoever_announces_it() -> None:
     registry = Registry()
-    for topic, availability in (("tele/a/SENSOR", "tele/a/LWT"), ("my/box/data", "my/box/status")):
+    described = {
+        "tele/a/SENSOR": "tele/a/LWT",
+        "my/box/data": "my/box/status",
+        "node/sensor/x/state": "node/status",
+        "pump/status/switch:0": "pump/online",
+    }
+    for topic, availability in described.items():
         config = {"stat_t": topic, "avty_t": availability, "dev": {"ids": f"id of {topic}"}}
         registry.observe(CONFIG.replace("node", topic.replace("/", "_")), encode(config), True, NOW)
     assert registry.observe("tele/a/LWT", b"Online", True, NOW) == [DeviceState("a", True)]
     assert registry.observe("my/box/status", b"online", True, NOW) == [DeviceState("id of my/box/data", True)]
+    assert registry.observe("node/status", b"online", True, NOW) == [DeviceState("node", True)]
+    assert registry.observe("pump/online", b"true", True, NOW) == [DeviceState("pump", True)]
     assert registry.observe("other/box/status", b"online", True, NOW) == [DeviceState("other/box", True)]
 
 
@@ -251,6 +261,19 @@ def test_a_zigbee_device_with_actions_keeps_every_message() -> None:
     registry.observe("zigbee2mqtt/bridge/devices", encode(devices), True, NOW)
     assert registry.keep_all("zigbee2mqtt/remote")
     assert not registry.keep_all("zigbee2mqtt/lamp")
+
+
+def test_a_fleet_of_all_families_is_decoded_without_configuration_or_failure() -> None:
+    registry, fleet, start = Registry(), Fleet(seed=3, devices=30), NOW
+    decoded = set()
+    for publication in [*fleet.births(start), *(item for step in range(60) for item in fleet.step(start + 10 * step))]:
+        topic, payload, retained = publication.topic, publication.payload, publication.retain
+        if registry.claims(topic):
+            registry.observe(topic, payload, retained, start)
+        if registry.decode(topic, payload, retained, start):
+            decoded.add(registry.family(topic, payload))
+    assert registry.failures() == []
+    assert decoded >= set(FAMILIES) - {"frigate", "ha_discovery"}
 
 
 def test_what_is_remembered_of_topics_is_bounded() -> None:
