@@ -162,7 +162,8 @@ class Bench:
         print(f"  {workload} {who}: {shown}{left_out}", file=sys.stderr, flush=True)
 
     def median(self, workload: str, who: str, figure: str) -> float | None:
-        values = [each[figure] for each in self.figures.get((workload, who), ()) if each.get("complete", True)]
+        runs = [each for each in self.figures.get((workload, who), ()) if each.get("complete", True)]
+        values = [each[figure] for each in runs if figure in each]
         return median(values) if values else None
 
     def table(self) -> str:

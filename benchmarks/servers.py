@@ -99,6 +99,10 @@ port = {self.ws}
 [[listen]]
 port = {self.wss}
 tls = {{ certificate = "{certificate}", key = "{key}" }}
+# As Mosquitto here: nothing is left out for a generator that is behind.
+[backpressure]
+soft = "64 MiB"
+hard = "128 MiB"
 [limits]
 connections = 5000
 connections_per_address = 5000

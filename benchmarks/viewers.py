@@ -24,6 +24,9 @@ MARK = b'"at":"t='
 STAMP = 19  # digits of a Unix time in nanoseconds
 READ = 1 << 18
 BATCH = 100
+# One buffer for all: a fresh one for each read would cost more than the read.
+BUFFER = bytearray(READ)
+FREE = [memoryview(BUFFER)[kept:] for kept in range(len(MARK) + STAMP)]  # what is free behind a tail of that length
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
@@ -85,26 +88,28 @@ class Viewer:
     def read(self, latencies: list[int]) -> bool:
         """Take what is there; False where the connection is over."""
         while True:
+            kept = len(self.tail)
+            BUFFER[:kept] = self.tail
             try:
-                data = self.sock.recv(READ)
+                size = self.sock.recv_into(FREE[kept])
             except (BlockingIOError, ssl.SSLWantReadError):
                 return True
             except OSError:
                 return False
-            if not data:
+            if not size:
                 return False
-            data = self.tail + data
-            found = data.count(MARK)
-            # A mark and its stamp may be cut in two: what is behind the last whole mark is looked at again.
-            last = data.rfind(MARK)
-            if last >= 0 and len(data) - last < len(MARK) + STAMP:
+            end = kept + size
+            found = BUFFER.count(MARK, 0, end)
+            # A mark and its stamp may be cut in two: what is behind the last whole one is looked at again.
+            last = BUFFER.rfind(MARK, 0, end)
+            if last >= 0 and end - last < len(MARK) + STAMP:
                 found -= 1
-                self.tail = data[last:]
-                last = data.rfind(MARK, 0, last)
+                self.tail = bytes(BUFFER[last:end])
+                last = BUFFER.rfind(MARK, 0, last)
             else:
-                self.tail = data[-len(MARK) + 1 :]
+                self.tail = bytes(BUFFER[max(0, end - len(MARK) + 1) : end])
             if last >= 0:
-                stamp = data[last + len(MARK) : last + len(MARK) + STAMP]
+                stamp = BUFFER[last + len(MARK) : last + len(MARK) + STAMP]
                 latencies.append(time.time_ns() - int(stamp))
             self.count += found
             if not isinstance(self.sock, ssl.SSLSocket):
