@@ -69,6 +69,19 @@ class Paho(mqtt.Client):
         return handed
 
 
+class PahoLog:
+    """What paho logs, at level debug, since the link tells each change itself; but a fault in our callbacks is one."""
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = upstream
+
+    def log(self, level: int, form: str, *arguments: object) -> None:
+        if form.startswith("Caught exception"):
+            logger.error("upstream %s: a fault in the gateway: " + form, self._upstream, *arguments, exc_info=True)
+        else:
+            logger.debug("upstream %s: " + form, self._upstream, *arguments)
+
+
 class MqttClient:
     """One MQTT identity (version, client id, session) over its connections, one at a time."""
 
@@ -121,7 +134,7 @@ class MqttClient:
         )
         # An exception that leaves a callback makes paho handle the same packet for ever.
         paho.suppress_exceptions = True
-        paho.enable_logger(logging.getLogger("gateway.upstream.paho"))
+        paho.enable_logger(PahoLog(self._upstream))  # type: ignore[arg-type]
         paho.on_connect = self._on_connect
         paho.on_subscribe = self._on_subscribe
         paho.on_publish = self._on_publish

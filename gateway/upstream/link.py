@@ -180,7 +180,8 @@ class Link:
         else:
             delay = self._backoff.next_slow() if all(each.slow for each in failures) else self._backoff.next()
         refused = error.slow and not isinstance(error, TakenOver)
-        self._announcer.change(REFUSED if refused else WAITING, url=address.url, reason=error.text, retry_in=delay)
+        if not (self._is_blind and self._hurry.is_set()):
+            self._announcer.change(REFUSED if refused else WAITING, url=address.url, reason=error.text, retry_in=delay)
         self._hurry.clear()
         try:
             async with asyncio.timeout(delay):
@@ -229,7 +230,8 @@ class Link:
     def _arrived(self, address: Address, accepted: Accepted) -> None:
         """Connected and subscribed: say so, and do what waited for it."""
         self._connections += 1
-        self._tell_connected(address.url)
+        if not self._is_blind:
+            self._tell_connected(address.url)
         logger.debug(
             "upstream %s: MQTT %s, session %s",
             self.name,
@@ -344,12 +346,18 @@ class Link:
         if self._canary is not None:
             self._canary.came_back(payload)
 
+    @property
+    def _is_blind(self) -> bool:
+        """Whether probes are missing, over as many connections as it takes."""
+        return self._canary is not None and self._canary.misses > 0
+
     def _blind(self, misses: int) -> None:
         """A probe is missing: the link says connected, and nothing comes."""
         self.counters.canaries_missed += 1
         step = cure(misses)
         self._announcer.change(BLIND, url=self.state.url, reason="connected, but our own probe does not come back")
-        logger.warning("upstream %s: %d probes missing: %s", self.name, misses, step.value)
+        level = logging.DEBUG if step is Cure.RESUBSCRIBE and misses > 1 else logging.WARNING
+        logger.log(level, "upstream %s: %d probes missing: %s", self.name, misses, step.value)
         if step is Cure.RESUBSCRIBE:
             self._help(self._resubscribe())
             return
@@ -359,6 +367,8 @@ class Link:
 
     async def _resubscribe(self) -> None:
         self.grants = await self._session.subscribe(self._wanted(), session_present=False)
+        if self._canary is not None:
+            self._canary.start()
 
     # Beside the connection
 

@@ -70,14 +70,22 @@ def verify_paho() -> None:
         _expect(stage.sent.endswith(_PUBACK), "_packet_queue does not send")
         _expect(paho_client._keepalive == 10, "_keepalive is not the interval in seconds")
         _expect(paho_client._max_inflight_messages == 20, "_max_inflight_messages is not the limit of 20")
+        paho_client._max_inflight_messages = 1
         paho_client.publish("verify", b"", 1)
-        state = [message.state for message in paho_client._out_messages.values()]
-        _expect(state == [MessageState.MQTT_MS_WAIT_FOR_PUBACK], "_out_messages does not hold what is sent")
+        paho_client.publish("verify", b"", 1)
+        sent, queued = MessageState.MQTT_MS_WAIT_FOR_PUBACK, MessageState.MQTT_MS_QUEUED
+        _expect(_states(paho_client) == [sent, queued], "_out_messages does not hold what is sent and what waits")
+        paho_client._max_inflight_messages = 2
         paho_client._update_inflight()
+        _expect(_states(paho_client) == [sent, sent], "_update_inflight does not send what waits")
         _expect(paho_client._ping_t == 0.0, "_ping_t is not 0 without a ping under way")
         _expect(isinstance(paho_client._last_bytes_received, float), "_last_bytes_received is no time")
     except (AttributeError, TypeError) as error:
         raise _misfit(str(error)) from error
+
+
+def _states(client: Paho) -> list[MessageState]:
+    return [message.state for message in client._out_messages.values()]
 
 
 def _expect(met: bool, otherwise: str) -> None:
