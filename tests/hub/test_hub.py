@@ -1,6 +1,5 @@
 """The hub with viewers in memory: one encode per variant, one send per viewer and turn, order, slices, last values."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -277,18 +276,3 @@ def test_every_viewer_gets_exactly_what_matched_while_it_was_there(steps, step, 
     for viewer, offsets in expected.items():
         viewer.unblock()
         assert viewer.offsets == offsets
-
-
-@pytest.mark.parametrize("count", [1, 255, 256, 257, 1000])
-def test_a_page_of_the_memory_log_holds_at_most_a_block(count):
-    house = House()
-    for _ in range(count):
-        house.publish("a")
-    got, cursor = [], 0
-    while cursor < count:
-        pages = []
-        house.log.read(cursor, house.log.newest, pages.append)
-        assert 0 < len(pages[0].messages) <= 256
-        got += [m.offset for m in pages[0].messages]
-        cursor = pages[0].reached
-    assert got == list(range(1, count + 1))
