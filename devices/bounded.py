@@ -2,6 +2,9 @@
 
 from typing import TypeVar
 
+# Characters of a topic or name that a table remembers. MQTT allows 65,535 bytes: thousands of those would be gigabytes.
+MAX_KEY = 512
+
 K = TypeVar("K")
 V = TypeVar("V")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from devices import documents, numbers, quantities
-from devices.bounded import Bounded
+from devices.bounded import MAX_KEY, Bounded
 from devices.reading import DecodeError, DeviceState, Reading
 
 _NOT_DATA = ("/set", "/get", "/command", "/cmd", "/cmnd")
@@ -65,7 +65,7 @@ class Scalar:
         if topic.endswith(_AVAILABILITY):
             online = numbers.availability(payload)
             return () if online is None else (DeviceState(topic.rpartition("/")[0], online),)
-        if len(payload) <= 32:
+        if len(payload) <= 32 and len(topic) <= MAX_KEY:
             unit = quantities.known_unit(payload.decode("utf-8", "replace"))
             if unit is not None:
                 self._units[topic.removesuffix("/unit")] = unit

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from devices import numbers, quantities
-from devices.bounded import Bounded
+from devices.bounded import MAX_KEY, Bounded
 from devices.generic import BY_UNIT
 from devices.reading import DecodeError, DeviceState, Reading, Value
 
@@ -103,6 +103,8 @@ class HomeAssistantDiscovery:
                     del self.entities[state_topic]
         if not payload:
             return
+        if len(topic) > MAX_KEY:
+            raise DecodeError(f"a configuration's topic may have {MAX_KEY} characters")
         document = _long(numbers.load_object(payload, _MAX_CONFIG))
         levels = topic.split("/")
         component, object_id = levels[-4] if levels[-4] in _COMPONENTS and len(levels) > 4 else levels[-3], levels[-2]
@@ -129,7 +131,7 @@ class HomeAssistantDiscovery:
         identifiers = device.get("identifiers", device.get("ids"))
         if isinstance(identifiers, list):
             identifiers = identifiers[0] if identifiers else None
-        identity = str(identifiers) if isinstance(identifiers, str | int) else None
+        identity = str(identifiers)[:MAX_KEY] if isinstance(identifiers, str | int) else None
         title = device.get("name")
         if identity is not None and isinstance(title, str) and len(title) <= 256:
             self.names[identity] = title
@@ -146,13 +148,13 @@ class HomeAssistantDiscovery:
         entity = Entity(
             component,
             identity,
-            name,
+            name[:MAX_KEY],
             device_class if isinstance(device_class, str) and len(device_class) <= 64 else None,
             quantities.unit(config.get("unit_of_measurement")),
             _path(config.get("value_template")),
             # A switch's payloads are its commands; its states may be spelt otherwise.
-            str(config.get("state_on", config.get("payload_on", "ON"))),
-            str(config.get("state_off", config.get("payload_off", "OFF"))),
+            str(config.get("state_on", config.get("payload_on", "ON")))[:MAX_KEY],
+            str(config.get("state_off", config.get("payload_off", "OFF")))[:MAX_KEY],
             esphome,
         )
         key = f"{topic} {name}"
@@ -174,7 +176,7 @@ class HomeAssistantDiscovery:
             topics += [_expand(_long(item).get("topic"), base) for item in several[-1:] if isinstance(item, dict)]
         for topic in topics:
             if topic and identity and not topic.endswith("/bridge/state"):
-                self._availability[topic] = identity, str(on), str(off), state_topic
+                self._availability[topic] = identity, str(on)[:MAX_KEY], str(off)[:MAX_KEY], state_topic
 
     def speaks_for(self, topic: str) -> str | None:
         """A state topic of the device whose availability this topic tells."""
@@ -251,9 +253,9 @@ def _long(config: dict[str, object]) -> dict[str, object]:
 
 def _expand(topic: object, base: object) -> str | None:
     """A topic with "~" at either end replaced by the base topic; None for what is no topic."""
-    if not isinstance(topic, str) or len(topic) > 1024:
+    if not isinstance(topic, str) or len(topic) > MAX_KEY:
         return None
-    if isinstance(base, str) and len(base) <= 1024:
+    if isinstance(base, str) and len(base) <= MAX_KEY:
         if topic.startswith("~"):
             topic = base + topic[1:]
         if topic.endswith("~"):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from devices import numbers, quantities
-from devices.bounded import Bounded
+from devices.bounded import MAX_KEY, Bounded
 from devices.reading import DecodeError, DeviceState, Reading, Value
 
 _MAX_DEVICES = 1000
@@ -63,7 +63,7 @@ class Homie:
 
     def observe(self, topic: str, payload: bytes, retained: bool, now: float) -> Sequence[DeviceState]:
         split = self._split(topic)
-        if split is None or not split[1]:
+        if split is None or not split[1] or len(topic) > MAX_KEY:
             return ()
         root, rest = split
         last = rest[-1]
@@ -113,7 +113,7 @@ class Homie:
         for node, body in nodes.items() if isinstance(nodes, dict) else ():
             properties = body.get("properties") if isinstance(body, dict) else None
             for key, item in properties.items() if isinstance(properties, dict) else ():
-                if not isinstance(item, dict):
+                if not isinstance(item, dict) or len(root) + len(node) + len(key) > MAX_KEY:
                     continue
                 kind, unit = item.get("datatype"), quantities.unit(item.get("unit"))
                 if isinstance(kind, str) and len(kind) <= 32:

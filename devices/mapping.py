@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from devices import numbers, quantities
-from devices.bounded import Bounded
+from devices.bounded import MAX_KEY, Bounded
 from devices.reading import DecodeError, DeviceState, Reading
 
 OUT_OF_RANGE = "out-of-range"
@@ -163,7 +163,7 @@ class Mapping:
         return "/".join(left) or topic
 
     def _thinned(self, key: tuple[str, str | None, str], value: float, now: float, rule: ReadingRule) -> bool:
-        if not rule.deadband and not rule.min_interval:
+        if (not rule.deadband and not rule.min_interval) or len(key[0]) > MAX_KEY:
             return False
         last = self._last.get(key)
         if last is not None and (abs(value - last[0]) < rule.deadband or 0 <= now - last[1] < rule.min_interval):

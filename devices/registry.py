@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import NamedTuple
 
 from devices import numbers, quantities
-from devices.bounded import Bounded
+from devices.bounded import MAX_KEY, Bounded
 from devices.ha_discovery import HomeAssistantDiscovery
 from devices.mapping import DeviceRule, Filter, Mapping
 from devices.reading import DecodeError, Decoder, DeviceState, Reading
@@ -160,7 +160,9 @@ class Registry:
                 found = loose if loose and self._is_native(self._discovery.speaks_for(topic)) else [self._discovery]
             else:
                 found = certain or found or [item for item in self._fallbacks.values() if item.claims(topic)]
-            claiming = self._claims[topic] = tuple(found)
+            claiming = tuple(found)
+            if len(topic) <= MAX_KEY:
+                self._claims[topic] = claiming
         return claiming
 
     def _is_native(self, topic: str | None) -> bool:
@@ -212,7 +214,8 @@ class Registry:
                 next((found.area for found in matching if found.area), None),
                 any(found.keep_all for found in matching),
             )
-            self._by_topic[topic] = rule
+            if len(topic) <= MAX_KEY:
+                self._by_topic[topic] = rule
         return rule
 
     def _choose(self, topic: str, payload: bytes) -> Decoder:
@@ -229,10 +232,11 @@ class Registry:
             seen = 0 if choice is None or choice.generation != generation else choice.seen
             for decoder in self._families.values():
                 if decoder.recognises(topic, payload):
-                    if payload:  # an empty payload clears a topic, and says nothing of its shape
+                    # An empty payload clears a topic, and says nothing of its shape.
+                    if payload and len(topic) <= MAX_KEY:
                         self._choices[topic] = _Choice(decoder, generation, 0)
                     return decoder
-            if payload:
+            if payload and len(topic) <= MAX_KEY:
                 self._choices[topic] = _Choice(None, generation, seen + 1)
         for decoder in self._fallbacks.values():
             if decoder.recognises(topic, payload):
@@ -293,12 +297,15 @@ class Registry:
         keep = self._keep.get(topic)
         if keep is None:
             keep = self._rule_of(topic).keep_all or _EVENTS.fullmatch(topic) is not None
-            keep = self._keep[topic] = keep or any(decoder.events(topic) for decoder in self._eventful)
+            keep = keep or any(decoder.events(topic) for decoder in self._eventful)
+            if len(topic) <= MAX_KEY:
+                self._keep[topic] = keep
         return keep
 
     # ── for people ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _failed(self, family: str, topic: str, reason: str) -> None:
+        topic = topic[:MAX_KEY]
         self.failures_by_family[family] = self.failures_by_family.get(family, 0) + 1
         count, _ = self._failures.get((family, topic), (0, ""))
         self._failures[family, topic] = count + 1, reason[:200]

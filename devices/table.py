@@ -1,6 +1,6 @@
 """The devices heard of, for people: names, areas, availability, and the last value of every quantity."""
 
-from devices.bounded import Bounded
+from devices.bounded import MAX_KEY, Bounded
 from devices.reading import Reading, Value
 
 MAX_DEVICES = 5000
@@ -23,7 +23,7 @@ class _Device:
 
 
 class DeviceTable:
-    """At most 5,000 devices of at most 256 values; the oldest entry makes room."""
+    """At most 5,000 devices of at most 256 values, none of them with a name over 512 characters; the oldest makes room."""
 
     def __init__(self) -> None:
         self._devices: Bounded[str, _Device] = Bounded(MAX_DEVICES)
@@ -41,7 +41,11 @@ class DeviceTable:
         """Keep the last value of each reading; `now` is when the message was received."""
         device: _Device | None = None
         name = None
+        if len(topic) > MAX_KEY:
+            return
         for reading in readings:
+            if len(reading.device) > MAX_KEY or len(reading.channel or "") > MAX_KEY:
+                continue
             if device is None or reading.device != name:
                 name = reading.device
                 device = self._device(name)
@@ -52,12 +56,16 @@ class DeviceTable:
 
     def name(self, device: str, name: str | None, area: str | None) -> None:
         """Give a device its name or area for people; None leaves either as it is."""
+        if len(device) > MAX_KEY:
+            return
         entry = self._device(device)
         entry.name = name or entry.name
         entry.area = area or entry.area
 
     def state(self, device: str, online: bool, now: float) -> bool:
         """Take in a device's availability; whether that is a change."""
+        if len(device) > MAX_KEY:
+            return False
         entry = self._device(device)
         if entry.online == online:
             return False

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from devices import numbers, quantities
+from devices.bounded import MAX_KEY
 from devices.reading import DeviceState, Reading
 
 _KIND = re.compile(r"SENSOR|STATE|LWT|RESULT|UPTIME|MARGINS|HASS_STATE|(?:INFO|POWER|STATUS|ENERGY)\d*")
@@ -73,9 +74,13 @@ Keys = dict[str, tuple[str, str | None]]
 _DEEPEST = 4
 
 
-@lru_cache(maxsize=4096)
 def _place(topic: str) -> tuple[str, str, str] | None:
     """(prefix, device, kind) of a Tasmota topic. FullTopic is free: %prefix%/%topic%, %topic%/%prefix%, site first."""
+    return _places(topic) if len(topic) <= MAX_KEY else _places.__wrapped__(topic)
+
+
+@lru_cache(maxsize=4096)
+def _places(topic: str) -> tuple[str, str, str] | None:
     levels = topic.split("/")
     if len(levels) < 3 or not _KIND.fullmatch(levels[-1]):
         return None

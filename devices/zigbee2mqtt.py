@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from devices import numbers, quantities
-from devices.bounded import Bounded
+from devices.bounded import MAX_KEY, Bounded
 from devices.reading import DecodeError, DeviceState, Reading
 
 _MAX_DEVICES = 2000  # Zigbee itself ends far below that
@@ -116,7 +116,7 @@ class Zigbee2Mqtt:
         return () if split is None else (DeviceState(split[1].removesuffix("/availability"), online),)
 
     def _found(self, base: str) -> None:
-        if base not in self._bases:
+        if base not in self._bases and len(base) <= MAX_KEY:
             self._bases[base] = None
             self.generation += 1
 
@@ -131,7 +131,7 @@ class Zigbee2Mqtt:
             if not isinstance(device, dict):
                 continue
             name, definition = device.get("friendly_name"), device.get("definition")
-            if isinstance(name, str) and isinstance(definition, dict):
+            if isinstance(name, str) and len(name) <= MAX_KEY and isinstance(definition, dict):
                 properties: dict[str, tuple[str | None, bool]] = {}
                 _collect(definition.get("exposes"), properties, 0)
                 if ("action" in properties) != ("action" in self._exposed.get((base, name), _NOTHING)):
@@ -247,6 +247,6 @@ def _collect(exposes: object, into: dict[str, tuple[str | None, bool]], level: i
         if not isinstance(item, dict):
             continue
         name, access = item.get("property"), item.get("access")
-        if isinstance(name, str) and len(into) < _MAX_PROPERTIES and "features" not in item:
+        if isinstance(name, str) and len(name) <= 64 and len(into) < _MAX_PROPERTIES and "features" not in item:
             into[name] = quantities.unit(item.get("unit")), isinstance(access, int) and bool(access & 2)
         _collect(item.get("features"), into, level + 1)

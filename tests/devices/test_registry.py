@@ -284,3 +284,28 @@ def test_what_is_remembered_of_topics_is_bounded() -> None:
     for number in range(160_500):
         registry.claims(f"t/{number}")
     assert len(registry._claims) == 160_000
+
+
+def test_topics_of_kilobytes_are_decoded_and_not_remembered() -> None:
+    registry = Registry([Rule("nothing")])
+    long = "L" * 60_000
+    for topic, payload in ((f"home/{long}/temperature", b"21.5"), (f"tele/{long}/SENSOR", b'{"AM2301":{"Humidity":5}}'),
+                           (f"zigbee2mqtt/{long}", b'{"temperature":1}'), (f"homie/{long}/n/p", b"1")):  # fmt: skip
+        assert len(registry.decode(topic, payload, False, NOW)) == 1
+        registry.keep_all(topic)
+    unreadable = {
+        f"homeassistant/sensor/{long}/config": b'{"stat_t":"a"}',
+        f"homie/{long}/$homie": b"4",
+        f"tele/{long}/LWT": b"Online",
+        f"{long}/unit": b"V",
+        f"{long}/bridge/devices": b"[]",
+        "zigbee2mqtt/bridge/devices": encode([{"friendly_name": long, "definition": {}}]),
+    }
+    for topic, payload in unreadable.items():
+        registry.observe(topic, payload, True, NOW)
+    registry.decode(f"{long}/temperature", b"broken", False, NOW)
+    held = [registry._choices, registry._claims, registry._keep, registry._by_topic, registry._failures]
+    for decoder in (*registry._families.values(), *registry._fallbacks.values()):
+        held += [value for value in vars(decoder).values() if isinstance(value, dict)]
+    assert max(len(str(key)) for table in held for key in table) < 1000
+    assert registry.devices(NOW) == []
