@@ -15,23 +15,28 @@ import sys
 import time
 from collections.abc import Callable
 
+from devices.reading import DeviceState
+from devices.registry import Registry
 from gateway import __version__
-from gateway.config import Config, Listen, first_word
+from gateway.config import Config, first_word
 from gateway.edge import static
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.native import NAME as NATIVE
-from gateway.edge.dialects.native import NativeJson
-from gateway.edge.front import Access, Front
-from gateway.edge.origin import parse_rule
-from gateway.edge.roles import VIEWER, Role
-from gateway.edge.server import Endpoint, Server, ServerLimits
+from gateway.edge.dialects.native import JsonVariant, NativeJson
+from gateway.edge.dialects.sse import Sse
+from gateway.edge.frames import Desk
+from gateway.edge.front import Front
+from gateway.edge.listeners import descriptors_for_clients
+from gateway.edge.rules import access_of, endpoints_of, judge_of
+from gateway.edge.server import Server, ServerLimits
 from gateway.edge.session import Room, SessionLimits
-from gateway.edge.tls import server_context
+from gateway.edge.watch import Watch
 from gateway.hub.hub import Hub
 from gateway.hub.log import Log, MemoryLog
 from gateway.hub.message import Message
 from gateway.hub.outbox import Bounds, Policy
 from gateway.hub.ports import UpstreamState
+from gateway.hub.readings import Readings
 from gateway.memory import machine_limits, resolve_memory
 from gateway.upstream.upstreams import Upstreams
 
@@ -71,11 +76,15 @@ class Daemon:
         loop = asyncio.get_running_loop()
         name = config.gateway.name or socket.gethostname()
         plan = resolve_memory(config, *machine_limits())
+        self.readings = Readings(Registry(config.device), wall=time.time)
+        self.readings.changed = self._device_changed
         hub = Hub(
             schedule=loop.call_soon,
             clock=time.monotonic,
             last_values=config.limits.last_values,
             last_values_memory=plan.last_values,
+            kept=self.readings.kept,
+            observer=self.readings,
         )
         memory = MemoryLog(
             hub.take, epoch=secrets.token_hex(4), limit=plan.history, age=config.history.age, clock=time.monotonic
@@ -101,20 +110,24 @@ class Daemon:
             ),
             clock=time.monotonic,
             wall=time.time,
+            desk=Desk(loop.call_soon, time.monotonic),
             upstreams=self.upstreams,
             sender=self.upstreams,
+            auth_deadline=config.auth.deadline,
         )
         self.server = Server(
             loop=loop,
             front=self._front(),
             room=room,
             limits=ServerLimits(
-                connections=plan.connections,
+                connections=min(plan.connections, descriptors_for_clients()),
                 per_address=config.limits.connections_per_address,
                 handshake=config.limits.handshake,
                 message_size=config.limits.message_size,
                 interval=config.heartbeat.interval,
                 timeout=config.heartbeat.timeout,
+                per_user=config.limits.connections_per_user,
+                accepts=config.limits.accept_rate,
             ),
             bounds=Bounds(
                 policy=Policy(config.backpressure.policy),
@@ -122,11 +135,15 @@ class Daemon:
                 hard=config.backpressure.hard,
                 patience=config.backpressure.patience,
             ),
+            sse=Sse(memory.epoch, JsonVariant(show_upstream=len(config.upstream) > 1, readings=self.readings.of)),
         )
-        self.addresses = self.server.listen([e for listen in config.listen for e in endpoints(listen)])
+        self.addresses = self.server.listen(endpoints_of(config))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         self.server.start()
+        watch = Watch(self.server)
+        loop.add_signal_handler(signal.SIGHUP, watch.reload)
+        watching = loop.create_task(watch.run(), name="edge-watch")
         self.upstreams.start()
         follows = ", ".join(f"{u.name} ({', '.join(t.filter for t in u.topics)})" for u in config.upstream)
         log.info("listening on %s; following %s; memory %s", ", ".join(self.addresses), follows, plan)
@@ -137,6 +154,7 @@ class Daemon:
         gc.freeze()
         await self._stop.wait()
         await self._drain()
+        watching.cancel()
         return 0
 
     def stop(self) -> None:
@@ -154,6 +172,10 @@ class Daemon:
         """A link lost messages that nobody can count: every viewer is told."""
         self.server.upstream_gap(name)
 
+    def _device_changed(self, topic: str, state: DeviceState) -> None:
+        # Not now: the hub is in the middle of a turn's messages, and telling a client may let it join an audience.
+        asyncio.get_running_loop().call_soon(self.server.device_changed, topic, state)
+
     async def _drain(self) -> None:
         config, clients = self.config, len(self.server.connections)
         log.info("stopping: %d clients within %g s", clients, config.gateway.drain)
@@ -167,30 +189,18 @@ class Daemon:
 
     def _front(self) -> Front:
         config = self.config
-        roles = {r.name: Role(r.name, r.subscribe, r.publish, r.deny, r.retain, r.rights) for r in config.role}
-        roles.setdefault("viewer", VIEWER)
-        native = NativeJson(show_upstream=len(config.upstream) > 1)
+        native = NativeJson(show_upstream=len(config.upstream) > 1, readings=self.readings.of)
 
         def speak() -> Dialect:
             return native
 
         return Front(
-            access=Access(
-                rules=[parse_rule(text) for text in config.origins.allow],
-                missing=config.origins.missing,
-                anonymous=config.auth.anonymous,
-                roles=roles,
-            ),
+            access=access_of(config),
+            judge=judge_of(config, clock=time.monotonic, wall=time.time),
             assets=static.load(),
             dialects={"": speak, NATIVE: speak},
             upstreams=self.upstreams,
         )
-
-
-def endpoints(listen: Listen) -> list[Endpoint]:
-    """Where one [[listen]] listens. Raises GatewayError where its certificate cannot be used."""
-    context = server_context(listen.tls.certificate, listen.tls.key) if listen.tls else None
-    return [Endpoint("" if a == "*" else a, listen.port, context, listen.reuse_port) for a in listen.address]
 
 
 def set_up_log(config: Config) -> None:

@@ -30,9 +30,11 @@ PLAN = (
         3,
         "gateway.edge",
         (
-            *("origin", "hosts", "forwarded", "proxy_protocol", "credentials", "roles"),
-            *("commands", "events", "wire", "dialects", "alone", "replay", "session"),
-            *("tls", "http", "modules", "static", "front", "connection", "server"),
+            *("origin", "hosts", "forwarded", "proxy_protocol", "doors", "rejections", "rate", "failures", "audit"),
+            *("x509", "tls", "roles", "tokens", "jwts", "credentials"),
+            *("commands", "events", "wire", "dialects", "frames", "thinning", "alone", "replay", "session"),
+            *("http", "modules", "static", "front", "connection", "preface", "listeners", "api", "server"),
+            *("rules", "watch"),
         ),
     ),
     Wing(

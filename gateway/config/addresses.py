@@ -15,8 +15,6 @@ _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[
 def address_fault(address: str) -> str | None:
     """Say what is wrong with an address to listen on; None when nothing is."""
     if address.startswith(UNIX):
-        if "listen.address=unix" in NOT_YET:
-            return f'"{address}": Unix sockets are not supported by this version, expected an IP address'
         return None if len(address) > len(UNIX) else f'"{address}" names no file, expected unix:/path/of/socket'
     if address == "*" or _ip(address) is not None:
         return None

@@ -21,7 +21,9 @@ def check_files(config: Config, report: Report) -> None:
             tls = ("listen", index, "tls")
             _check_pair(listen.tls.certificate, listen.tls.key, tls, report)
             _check_authority(listen.tls.client_ca, (*tls, "client_ca"), report)
-    _readable(config.auth.tokens_file, ("auth", "tokens_file"), report)
+    if config.auth.tokens_file is not None and config.auth.tokens_file.exists():
+        # One that is not there holds no token yet: `token new` makes it.
+        _readable(config.auth.tokens_file, ("auth", "tokens_file"), report)
     if config.auth.jwt is not None:
         _readable(config.auth.jwt.key_file, ("auth", "jwt", "key_file"), report)
 

@@ -174,7 +174,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     anonymous: Annotated[
         str, Row(k.text('"local", a role or ""'), 'without signing in; local: viewer on this box; "": nobody')
     ] = "local"
-    tokens_file: Annotated[Path | None, Row(k.path(), "hashes of the tokens")] = None
+    tokens_file: Annotated[Path | None, Row(k.path(), "hashes of the tokens; empty: tokens.json in state_dir")] = None
     jwt: Annotated[Jwt | None, Row(Table(Jwt), "for the method jwt")] = None
     proxy: Annotated[ProxyAuth, Row(Table(ProxyAuth), "for the method proxy")] = ProxyAuth()
     deadline: Annotated[float, Row(k.duration("1s", "5m"), "time to sign in after the handshake")] = 10.0
@@ -189,6 +189,9 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     rights: Annotated[
         tuple[str, ...], Row(k.many(k.choice("metrics", "gateway")), "more than topics: metrics, gateway")
     ] = ()
+    certificates: Annotated[
+        tuple[str, ...], Row(k.many(k.text("a name")), "names (CN or SAN) of client certificates that get this role")
+    ] = ()
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,6 +199,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         int | None, Row(k.auto(k.whole(1, 1_000_000)), "clients at once; auto: by memory, at most 1000")
     ] = None
     connections_per_address: Annotated[int, Row(k.whole(1, 1_000_000), "clients at once from one address")] = 100
+    connections_per_user: Annotated[int, Row(k.whole(1, 1_000_000), "clients at once signed in as one user")] = 100
+    accept_rate: Annotated[
+        int, Row(k.whole(1, 1_000_000), "new connections a second from one address; five times as many in a burst")
+    ] = 100
     message_size: Annotated[int, Row(k.size("1 KiB", "64 MiB"), "largest message that a client may send")] = 64 * 1024
     payload: Annotated[
         int, Row(k.size("1 B", "256 MiB"), "largest payload passed on; beyond it only its size is told")

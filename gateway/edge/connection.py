@@ -15,6 +15,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
+import msgspec
 from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
@@ -23,10 +24,13 @@ from websockets.server import ServerProtocol
 
 from gateway.edge.commands import Subscribe
 from gateway.edge.dialects.dialect import Dialect
+from gateway.edge.doors import Door
 from gateway.edge.events import gap_of
-from gateway.edge.http import Reply
+from gateway.edge.http import MAX_REQUEST, Reply
+from gateway.edge.proxy_protocol import Source
 from gateway.edge.session import Session
-from gateway.errors import BAD_UTF8, NO_PONG, SLOW_CONSUMER, CloseConnection
+from gateway.edge.tls import names_in
+from gateway.errors import BAD_UTF8, NO_PONG, NOT_AUTHENTICATED, SLOW_CONSUMER, CloseConnection
 from gateway.hub.batch import Batch, solo
 from gateway.hub.heartbeat import Beat, Heartbeat
 from gateway.hub.ledger import Ledger
@@ -38,10 +42,8 @@ OFFER = 256 * 1024  # bytes offered to a plain socket at a time
 OFFER_TLS = 64 * 1024  # to OpenSSL, which wants the very same bytes again until they are taken
 PUMP = 4  # offers a wake-up
 CLOSE_TIMEOUT = 5.0
-FRAMES_PER_SECOND = 50.0  # control frames and fragments of a client
-FRAMES_BURST = 1000.0
-BYTES_PER_SECOND = 1024 * 1024.0
-BYTES_BURST = 4 * 1024 * 1024.0
+REPLY_RATE = 64 * 1024.0  # bytes a second at which a plain answer has to be taken
+BEFORE_SIGN_IN = 64 * 1024  # bytes that a client may send before it has signed in
 
 # The library tells of every connection at INFO; the server does that in the project's own words.
 _quiet = logging.getLogger("gateway.edge.websockets")
@@ -49,6 +51,24 @@ _quiet.setLevel(logging.CRITICAL)
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _LINGER_NOT = struct.pack("ii", 1, 0)
+
+
+class Flood(msgspec.Struct, frozen=True):
+    """How much a client may send: `frames` are control frames and fragments; each a second, and saved up at most."""
+
+    frames: float = 50.0
+    frames_burst: float = 1000.0
+    bytes: float = 1024 * 1024.0
+    bytes_burst: float = 4 * 1024 * 1024.0
+
+
+class _Protocol(ServerProtocol):
+    def recv_frame(self, frame: Frame) -> None:
+        # A close frame may come between the fragments of a message (RFC 6455, 5.4 and 5.5.1); the library takes that
+        # for an error.
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
 
 
 class State(Enum):
@@ -67,6 +87,7 @@ class Host(Protocol):
 
     loop: asyncio.AbstractEventLoop
     bounds: Bounds
+    flood: Flood
     clock: Callable[[], float]
 
     def requested(self, connection: "Connection", request: Request) -> None:
@@ -82,7 +103,8 @@ class Host(Protocol):
 class Connection:
     """A client's connection; a Viewer for the hub and a Wire for the session.
 
-    `peer` is the address as text, `secure` whether it came over TLS, `born` monotonic seconds.
+    `peer` is the client's address as text, `secure` whether it came over TLS, `born` monotonic seconds; `door` are its
+    listener's rules, `names` those of our certificate; `source` is what a proxy said before everything else.
     """
 
     __slots__ = (
@@ -98,19 +120,24 @@ class Connection:
         "_paid_at",
         "_protocol",
         "_sock",
+        "_streaming",
         "_tail",
+        "_unproven",
         "_writing",
         "born",
+        "door",
         "failure",
         "heartbeat",
         "key",
         "lost",
+        "names",
         "peer",
         "queued",
         "rtt",
         "secure",
         "send",
         "session",
+        "source",
         "state",
     )
 
@@ -124,6 +151,9 @@ class Connection:
         context: ssl.SSLContext | None,
         message_size: int,
         heartbeat: Heartbeat,
+        door: Door,
+        names: tuple[str, ...] = (),
+        source: Source | None = None,
     ) -> None:
         sock.setblocking(False)
         if context is not None:
@@ -132,6 +162,9 @@ class Connection:
         self._host = host
         self.key = key
         self.peer = peer
+        self.door = door
+        self.names = names
+        self.source = source
         self.secure = context is not None
         self.send: Callable[[bytes], int] = sock.send
         self.queued = False
@@ -144,12 +177,14 @@ class Connection:
         self.rtt: float | None = None
         self._limit = OFFER if context is None else OFFER_TLS
         self._outbox: Outbox | None = None
-        self._protocol = ServerProtocol(max_size=message_size, logger=_quiet)
+        self._protocol = _Protocol(max_size=message_size, logger=_quiet)
         self._fragments: list[bytes] | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
         self._opcode = Opcode.TEXT
-        self._frames_budget = FRAMES_BURST
-        self._bytes_budget = BYTES_BURST
+        self._frames_budget = host.flood.frames_burst
+        self._bytes_budget = host.flood.bytes_burst
+        self._unproven = 0
+        self._streaming = False
         self._paid_at = self.born
         self._closing_at: float | None = None
         self._writing = False
@@ -197,6 +232,9 @@ class Connection:
         self.push(solo(frame))
 
     def finish(self, code: int, reason: str) -> None:
+        if self._streaming:
+            self._finish_stream()
+            return
         if self.state is not State.OPEN or self._protocol.state is not OPEN:
             return
         if self.session is not None:
@@ -217,9 +255,27 @@ class Connection:
         self.push(solo(reply.encode(head=head)))
         if self.state is State.OPEN:
             self.state = State.ANSWERED
-            self._close_by()
+            self._close_by(CLOSE_TIMEOUT + len(reply.body) / REPLY_RATE)
             if not self.queued:
                 self._half_close()
+
+    def stream(self, head: bytes) -> bool:
+        """Answer by plain HTTP that goes on: what the session says follows the head as it is."""
+        if self.state is not State.REQUESTED:
+            return False
+        self.state = State.OPEN
+        self._streaming = True
+        self.push(solo(head))
+        return self.state is State.OPEN
+
+    @property
+    def _answered(self) -> bool:
+        return self.state is State.ANSWERED
+
+    @property
+    def certificate(self) -> tuple[str, ...]:
+        """The names of the client's certificate, none where it showed none."""
+        return names_in(self._sock.getpeercert()) if isinstance(self._sock, ssl.SSLSocket) else ()
 
     def upgrade(self, request: Request, headers: list[tuple[str, str]]) -> bool:
         """Accept the WebSocket handshake; False where the request is no good one and was refused."""
@@ -251,6 +307,8 @@ class Connection:
 
     def ping(self) -> None:
         """Ask the client for a sign of life."""
+        if self._streaming:
+            return
         self._protocol.send_ping(b"")
         self._control()
 
@@ -271,7 +329,8 @@ class Connection:
         if self._outbox is not None and self._outbox.overdue(now):
             self._overflowed()
             return
-        beat = self.heartbeat.beat(now)
+        # Nothing comes back over a stream of plain HTTP: whether the client lives is for TCP to find out.
+        beat = Beat.NOTHING if self._streaming else self.heartbeat.beat(now)
         if beat is Beat.PING:
             self.ping()
         elif beat is Beat.DEAD:
@@ -356,10 +415,9 @@ class Connection:
 
     def _received(self, data: bytes) -> None:
         now = self._host.clock()
-        self._bytes_budget += (now - self._paid_at) * BYTES_PER_SECOND
-        self._frames_budget += (now - self._paid_at) * FRAMES_PER_SECOND
-        self._bytes_budget = min(self._bytes_budget, BYTES_BURST) - len(data)
-        self._frames_budget = min(self._frames_budget, FRAMES_BURST)
+        flood, passed = self._host.flood, now - self._paid_at
+        self._bytes_budget = min(self._bytes_budget + passed * flood.bytes, flood.bytes_burst) - len(data)
+        self._frames_budget = min(self._frames_budget + passed * flood.frames, flood.frames_burst)
         self._paid_at = now
         if self._bytes_budget < 0:
             self._host.count("flood")
@@ -367,6 +425,8 @@ class Connection:
             return
         if self.state is State.ANSWERED or (self.state is State.CLOSING and self._protocol.eof_sent):
             return
+        if self._streaming:
+            return  # a client of such a stream has nothing more to say
         if self.heartbeat.asked_at is not None:
             self.rtt = now - self.heartbeat.asked_at
         self.heartbeat.heard(now)
@@ -376,10 +436,26 @@ class Connection:
             end = joined.find(b"\r\n\r\n")
             self._tail = joined[-3:]
             cut = end + 4 - (len(joined) - len(data)) if end >= 0 else len(data)
+            self._unproven += cut
+            if self._unproven > MAX_REQUEST:
+                self._host.count("header-size")
+                self.reply(Reply.refusal(431, f"a request has at most {MAX_REQUEST} bytes of headers"))
+                return
             self._feed(data[:cut])
             data = data[cut:]
-        if data and self.state is not State.GONE:
-            self._feed(data)
+            if end >= 0:
+                self._unproven = 0
+            if self._streaming or self._answered:
+                return
+        if not data or self.state is State.GONE:
+            return
+        if self.session is not None and self.session.role is None:
+            self._unproven += len(data)
+            if self._unproven > BEFORE_SIGN_IN:
+                self._host.count("before-sign-in")
+                self._fail(NOT_AUTHENTICATED.code, f"more than {BEFORE_SIGN_IN} bytes before signing in")
+                return
+        self._feed(data)
 
     def _feed(self, data: bytes) -> None:
         protocol = self._protocol
@@ -539,7 +615,7 @@ class Connection:
     def _fail(self, code: int, reason: str) -> None:
         """Fail the connection (RFC 6455, 7.1.7): the close frame goes before whatever still waits, which is dropped."""
         self.failure = self.failure or reason
-        if self.state is not State.OPEN:
+        if self.state is not State.OPEN or self._streaming:
             self.abort(reason)
             return
         self._leave_hub()
@@ -556,9 +632,19 @@ class Connection:
         if self.session is not None:
             self.session.end()
 
-    def _close_by(self) -> None:
+    def _finish_stream(self) -> None:
+        """End a stream of plain HTTP behind what has been said: the end of the connection is the end of the answer."""
+        if self.state is not State.OPEN:
+            return
+        self._leave_hub()
+        self.state = State.ANSWERED
+        self._close_by()
+        if not self.queued:
+            self._half_close()
+
+    def _close_by(self, seconds: float = CLOSE_TIMEOUT) -> None:
         if self._closing_at is None:
-            self._closing_at = self._host.clock() + CLOSE_TIMEOUT
+            self._closing_at = self._host.clock() + seconds
 
     def _half_close(self) -> None:
         """All is said: tell the client, and wait for its end so that our last bytes are not thrown away by a reset."""

@@ -1,35 +1,58 @@
 """The front door: what becomes of a request. Pure; the server carries the verdict out.
 
-After the Origin check a WebSocket request is never refused by a status: page scripts would see only 1006. It is
-accepted and closed with a code and a reason.
+In this order: is it well-formed, who stands behind it, may its page ask (Origin), is it us that it asks (Host), who is
+it. After the Origin and Host checks a WebSocket request is never refused by a status: page scripts would see only 1006.
+It is accepted and closed with a code and a reason.
 """
 
+import logging
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
 from websockets.http11 import Request
 
+from gateway.edge.audit import audit
 from gateway.edge.commands import Subscribe
+from gateway.edge.credentials import ANONYMOUS, Credentials, Identity, Judge, Refusal, carried
 from gateway.edge.dialects.dialect import Dialect
-from gateway.edge.http import Reply, fault_of, parse_target, subscription_in
-from gateway.edge.origin import Rule, check_origin
-from gateway.edge.roles import Role
+from gateway.edge.doors import Door
+from gateway.edge.forwarded import Caller, caller_of
+from gateway.edge.hosts import is_loopback_host, is_own
+from gateway.edge.http import Reply, Target, fault_of, parse_target, resumed, subscription_in
+from gateway.edge.origin import Rule, Verdict, check_origin
+from gateway.edge.rejections import Rejections
+from gateway.edge.roles import Role, grant
 from gateway.edge.static import Asset
 from gateway.errors import NOT_AUTHENTICATED, CloseConnection
 from gateway.hub.ports import CONNECTED, UpstreamStatus
+from gateway.topics import shorten
+
+log = logging.getLogger("gateway.edge")
 
 STREAM_PATHS = frozenset({"/", "/stream", "/ws", "/mqtt", "/stomp"})
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
-_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+EVENTS_PATH = "/events"
+METRICS_PATH = "/metrics"
+LOCAL = "local"
+LOCAL_ROLE = "viewer"
+_METHODS = "GET, HEAD, OPTIONS"
+_CHALLENGE = ("WWW-Authenticate", 'Bearer realm="sensor-gateway"')
+_NOT_STORED = ("Cache-Control", "no-store")
 
 
 class Peer(NamedTuple):
-    """Who sent the request: the address as text, whether it came over a loopback or Unix socket, and over TLS."""
+    """The other end of the socket: its address, whether it is on this machine and came by TLS, the listener's rules.
+
+    `certificate` are the names of the client's certificate, `names` those of ours.
+    """
 
     address: str
     loopback: bool
     secure: bool
+    door: Door = Door()
+    certificate: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 class Upgrade(NamedTuple):
@@ -37,100 +60,296 @@ class Upgrade(NamedTuple):
 
     dialect: Dialect
     subprotocol: str | None
-    role: Role | None
+    identity: Identity | None
     subscribe: Subscribe | None
     status: bool
+    address: str
     close: CloseConnection | None = None
 
 
+class Events(NamedTuple):
+    """The request becomes a stream of Server-Sent Events; `headers` go beside those that every such answer has."""
+
+    identity: Identity
+    subscribe: Subscribe
+    status: bool
+    address: str
+    headers: tuple[tuple[str, str], ...]
+
+
 class Access(msgspec.Struct, frozen=True):
-    """Who may come in: origins, and the role of whoever brings no credential ("local", a role's name, or "")."""
+    """Which pages may come in, and the role of whoever brings no credential ("local", a role's name, or "")."""
 
     rules: list[Rule]
     missing: str
     anonymous: str
-    roles: Mapping[str, Role]
+
+
+class Resource(NamedTuple):
+    """Something under /api, or /metrics: the right that it needs beside a role ("" for none), and who answers."""
+
+    right: str
+    answer: Callable[[Identity, Target], Reply]
+
+
+class _Visit(NamedTuple):
+    request: Request
+    target: Target
+    peer: Peer
+    caller: Caller
+
+    @property
+    def names_us(self) -> bool:
+        """Whether the Host header is one of our names."""
+        return is_own(self.caller.host, chain(self.peer.door.hosts, self.peer.names))
 
 
 class Front:
-    """Judges requests. `dialects` makes the dialect of a subprotocol token; the empty token is the native one."""
+    """Judges requests. `dialects` makes the dialect of a subprotocol token; the empty token is the native one.
+
+    `resources` are the paths that answer with data; others put theirs in. All but `dialects` may be changed under way.
+    """
 
     def __init__(
         self,
         *,
         access: Access,
+        judge: Judge,
         assets: Mapping[str, Asset],
         dialects: Mapping[str, Callable[[], Dialect]],
         upstreams: UpstreamStatus,
     ) -> None:
         self.access = access
+        self.credentials = judge
+        self.rejections = Rejections()
+        self.resources: dict[str, Resource] = {}
         self.draining = False
         self._assets = assets
         self._dialects = dialects
         self._upstreams = upstreams
 
-    def judge(self, request: Request, peer: Peer) -> Reply | Upgrade:
+    def judge(self, request: Request, peer: Peer) -> Reply | Upgrade | Events:
         """What the request gets."""
         fault = fault_of(request)
         if fault is not None:
             return Reply.refusal(400, fault)
         try:
             target = parse_target(request.path)
+            caller = caller_of(request.headers, peer=peer.address, secure=peer.secure, proxies=peer.door.proxies)
         except ValueError as error:
             return Reply.refusal(400, str(error))
-        upgrading = "Upgrade" in request.headers and request.headers["Upgrade"].lower() == "websocket"
-        if upgrading and target.path in STREAM_PATHS:
-            return self._stream(request, peer)
+        visit = _Visit(request, target, peer, caller)
+        if "Upgrade" in request.headers and request.headers["Upgrade"].lower() == "websocket":
+            if target.path in STREAM_PATHS:
+                return self._stream(visit)
+            return Reply.refusal(404, "there is no stream here: it is at /stream")
+        if request.method == "OPTIONS":
+            return self._preflight(visit)
         if request.method not in ("GET", "HEAD"):
-            return Reply.refusal(405, f"{request.method} is not allowed here", [("Allow", "GET, HEAD")])
+            return Reply.refusal(405, f"{shorten(request.method, 20)} is not allowed here", [("Allow", _METHODS)])
         if target.path == "/stream":
             return Reply.refusal(426, "this is a WebSocket stream", [("Upgrade", "websocket")])
+        if target.path in self.resources or target.path == EVENTS_PATH:
+            return self._data(visit)
         return self._page(target.path, request)
 
-    def _stream(self, request: Request, peer: Peer) -> Reply | Upgrade:
-        headers = request.headers
-        verdict = check_origin(
-            headers.get_all("Origin"), host=headers["Host"], rules=self.access.rules, missing=self.access.missing
-        )
+    def still(self, identity: Identity, door: Door) -> Identity | Refusal:
+        """Who somebody is by the rules as they are now."""
+        if identity.method != ANONYMOUS:
+            return self.credentials.still(identity)
+        name = self._anonymous_name(door)
+        if name == LOCAL:
+            name = LOCAL_ROLE if identity.credential == LOCAL else ""
+        role = self.credentials.roles.get(name)
+        if role is None:
+            return Refusal("nobody comes in without a credential any more")
+        return Identity(role, credential=identity.credential)
+
+    # Streams.
+
+    def _stream(self, visit: _Visit) -> Reply | Upgrade:
+        verdict = self._origin(visit, self.access.missing)
         if not verdict.allowed:
-            return Reply.refusal(403, verdict.reason)
-        offered = [token.strip() for value in headers.get_all("Sec-WebSocket-Protocol") for token in value.split(",")]
-        chosen = next((token for token in offered if token in self._dialects), None)
-        if offered and chosen is None:
-            known = ", ".join(name for name in self._dialects if name)
-            return Reply.refusal(400, f"none of the subprotocols offered is spoken here: {known} are")
+            return self._rejected(visit, verdict)
         try:
-            target = parse_target(request.path)
-            subscribe = subscription_in(target)
+            credentials = carried(visit.request.headers)
+            subscribe = subscription_in(visit.target)
         except ValueError as error:
             return Reply.refusal(400, str(error))
-        role = self._anonymous(request, peer)
-        dialect = self._dialects[chosen or ""]()
+        known = [token for token in self._dialects if visit.peer.door.speaks(_kind(token))]
+        offered = credentials.offered
+        chosen = next((token for token in offered if token in known), None)
+        if (offered and chosen is None) or (not offered and "" not in known):
+            listed = ", ".join(token for token in known if token)
+            return Reply.refusal(400, f"none of the subprotocols offered is spoken here: {listed} are")
+        who = self._who(visit, credentials)
+        if isinstance(who, Reply):
+            return who
         close = None
-        if role is None:
+        if isinstance(who, Refusal):
+            close = CloseConnection(NOT_AUTHENTICATED.code, who.reason)
+        elif who is None and not self.credentials.by_message:
             close = CloseConnection(NOT_AUTHENTICATED.code, "this gateway lets nobody in without a credential")
-        return Upgrade(dialect, chosen, role, subscribe, target.one("status") == "1", close)
+        return Upgrade(
+            dialect=self._dialects[chosen or ""](),
+            subprotocol=chosen,
+            identity=None if isinstance(who, Refusal) else who,
+            subscribe=subscribe,
+            status=visit.target.one("status") == "1",
+            address=visit.caller.address,
+            close=close,
+        )
 
-    def _anonymous(self, request: Request, peer: Peer) -> Role | None:
-        anonymous = self.access.anonymous
-        if anonymous == "local":
-            host = request.headers["Host"].rsplit(":", 1)[0] if "]" not in request.headers["Host"] else "[::1]"
-            forwarded = any(name in request.headers for name in _FORWARDED)
-            if not peer.loopback or forwarded or host.lower() not in _LOOPBACK_HOSTS:
+    def _origin(self, visit: _Visit, missing: str) -> Verdict:
+        caller, values = visit.caller, visit.request.headers.get_all("Origin")
+        return check_origin(values, host=caller.host, secure=caller.secure, rules=self.access.rules, missing=missing)
+
+    def _rejected(self, visit: _Visit, verdict: Verdict) -> Reply:
+        origin = ", ".join(visit.request.headers.get_all("Origin"))
+        judge = self.credentials
+        told = self.rejections.add(origin, visit.caller.host, verdict, now=judge.clock(), wall=judge.wall())
+        if told is not None:
+            remedy = f"; to allow it: {told.remedy}" if told.remedy else ""
+            log.warning("rejected from %s: %r%s", visit.caller.address, told.reason, remedy)
+            audit("origin", "refused", address=visit.caller.address, origin=origin, host=visit.caller.host)
+        return Reply.refusal(403, verdict.reason, [("Vary", "Origin")])
+
+    # Who is it.
+
+    def _who(self, visit: _Visit, credentials: Credentials) -> Identity | Refusal | Reply | None:
+        """Who asks; None where somebody may still say so, a Reply where the Host is not ours."""
+        judge, address = self.credentials, visit.caller.address
+        found: Identity | Refusal | None
+        if credentials.header is not None:
+            found = judge.bearer(credentials.header, address)
+        else:
+            found = judge.certificate(visit.peer.certificate)
+            if found is None and visit.caller.proxied:
+                found = judge.proxy(visit.request.headers)
+            if found is None and credentials.subprotocol is not None:
+                found = judge.bearer(credentials.subprotocol, address)
+        if isinstance(found, Refusal):
+            audit("sign-in", "refused", address=address, reason=found.reason)
+        if found is not None:
+            return found
+        return self._anonymous(visit)
+
+    def _anonymous_name(self, door: Door) -> str:
+        return self.access.anonymous if door.anonymous is None else door.anonymous
+
+    def _anonymous(self, visit: _Visit) -> Identity | Reply | None:
+        name = wanted = self._anonymous_name(visit.peer.door)
+        if wanted == LOCAL:
+            if not (visit.peer.loopback and visit.caller.direct):
                 return None
-            anonymous = "viewer"
-        return self.access.roles.get(anonymous)
+            name = LOCAL_ROLE
+        role = self.credentials.roles.get(name)
+        if role is None:
+            return None
+        if not visit.names_us:
+            return self._misdirected(visit)
+        if wanted == LOCAL and not is_loopback_host(visit.caller.host):
+            return None
+        return Identity(role, credential=LOCAL if wanted == LOCAL else "anyone")
+
+    def _misdirected(self, visit: _Visit) -> Reply:
+        host = shorten(visit.caller.host)
+        audit("host", "refused", address=visit.caller.address, host=host)
+        return Reply.refusal(421, f'Host "{host}" is not ours: add it to [[listen]] hosts, or sign in')
+
+    # Plain HTTP.
+
+    def _preflight(self, visit: _Visit) -> Reply:
+        """CORS (Fetch standard, 3.2): what a page of another origin has to ask before it sends a credential."""
+        verdict = self._origin(visit, "allow")
+        if not verdict.allowed:
+            return self._rejected(visit, verdict)
+        return Reply(
+            204,
+            headers=(
+                ("Allow", _METHODS),
+                *self._cors(visit),
+                ("Access-Control-Allow-Methods", "GET, HEAD"),
+                ("Access-Control-Allow-Headers", "Authorization, Last-Event-ID"),
+                ("Access-Control-Max-Age", "600"),
+            ),
+        )
+
+    def _cors(self, visit: _Visit) -> tuple[tuple[str, str], ...]:
+        origins = visit.request.headers.get_all("Origin")
+        allowed = [("Access-Control-Allow-Origin", origins[0])] if origins else []
+        return (*allowed, ("Vary", "Origin"))
+
+    def _data(self, visit: _Visit) -> Reply | Events:
+        verdict = self._origin(visit, "allow")
+        if not verdict.allowed:
+            return self._rejected(visit, verdict)
+        answer = self._answer(visit)
+        if isinstance(answer, Reply):
+            return answer._replace(headers=(*answer.headers, *self._cors(visit)))
+        return answer
+
+    def _answer(self, visit: _Visit) -> Reply | Events:
+        path = visit.target.path
+        try:
+            credentials = carried(visit.request.headers)
+        except ValueError as error:
+            return Reply.refusal(400, str(error))
+        if path == METRICS_PATH and visit.peer.door.metrics and credentials.header is None:
+            if not visit.names_us:
+                return self._misdirected(visit)
+            return self.resources[path].answer(Identity(Role("metrics")), visit.target)
+        who = self._who(visit, credentials)
+        if isinstance(who, Reply):
+            return who
+        if who is None:
+            return Reply.refusal(401, "sign in: this needs a credential", [_CHALLENGE])
+        if isinstance(who, Refusal):
+            if who.retry_after is not None:
+                return Reply.refusal(429, who.reason, [("Retry-After", str(int(who.retry_after) + 1))])
+            return Reply.refusal(401, who.reason, [(_CHALLENGE[0], f'{_CHALLENGE[1]}, error="invalid_token"')])
+        if path == EVENTS_PATH:
+            return self._events(visit, who)
+        resource = self.resources[path]
+        if resource.right:
+            allowed = who.role.right(resource.right)
+            audit("read", "ok" if allowed else "refused", path=path, address=visit.caller.address, **_named(who))
+            if not allowed:
+                return Reply.refusal(403, f'role "{who.role.name}" has not the right "{resource.right}"')
+        try:
+            return resource.answer(who, visit.target)
+        except ValueError as error:
+            return Reply.refusal(400, str(error))
+
+    def _events(self, visit: _Visit, who: Identity) -> Reply | Events:
+        if not visit.peer.door.speaks("sse"):
+            return Reply.refusal(404, "this listener has no Server-Sent Events")
+        if visit.request.method == "HEAD":
+            return Reply(200, content_type="text/event-stream; charset=utf-8", headers=(_NOT_STORED,))
+        try:
+            subscribe = subscription_in(visit.target)
+        except ValueError as error:
+            return Reply.refusal(400, str(error))
+        if subscribe is None:
+            return Reply.refusal(400, "name what you want: /events?topic=sensors/%23")
+        verdicts = [grant(who.role, filter) for filter in subscribe.topics]
+        if not any(verdict.granted for verdict in verdicts):
+            bad = verdicts[0].code == "bad-filter"
+            return Reply.refusal(400 if bad else 403, verdicts[0].reason or "your role forbids it")
+        subscribe = resumed(subscribe, visit.request.headers.get_all("Last-Event-ID"))
+        status = visit.target.one("status") == "1"
+        return Events(who, subscribe, status, visit.caller.address, self._cors(visit))
 
     def _page(self, path: str, request: Request) -> Reply:
         if path == "/healthz":
             if self.draining:
-                return Reply(503, b"draining\n", headers=(("Cache-Control", "no-store"),))
-            return Reply(200, b"ok\n", headers=(("Cache-Control", "no-store"),))
+                return Reply(503, b"draining\n", headers=(_NOT_STORED,))
+            return Reply(200, b"ok\n", headers=(_NOT_STORED,))
         if path == "/readyz":
             states = self._upstreams.states()
             text = "".join(f"{state.name}: {state.state}\n" for state in states).encode()
             ready = not self.draining and any(state.state == CONNECTED for state in states)
-            return Reply(200 if ready else 503, text, headers=(("Cache-Control", "no-store"),))
+            return Reply(200 if ready else 503, text, headers=(_NOT_STORED,))
         asset = self._assets.get(path)
         if asset is None:
             return Reply.refusal(404, "there is nothing here; the dashboard is at /, the stream at /stream")
@@ -139,3 +358,14 @@ class Front:
             ",".join(headers.get_all("If-None-Match")), ",".join(headers.get_all("Accept-Encoding"))
         )
         return Reply(status, body, asset.content_type, extra)
+
+
+def _kind(token: str) -> str:
+    """The kind of dialect, as `[[listen]] dialects` names it, behind a subprotocol token."""
+    if token.endswith(".stomp"):
+        return "stomp"
+    return token if token == "mqtt" else "native"
+
+
+def _named(who: Identity) -> dict[str, str]:
+    return {"user": who.user, "role": who.role.name, "method": who.method}

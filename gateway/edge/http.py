@@ -3,22 +3,30 @@
 One request a connection, GET and HEAD only, no bodies, closed after the answer: nothing to smuggle.
 """
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote
 
+import msgspec
 from websockets.http11 import Request
 
 from gateway.edge.commands import Replay as ReplayWish
 from gateway.edge.commands import ReplayAge, ReplayCount, ReplayFrom, Subscribe
+from gateway.edge.origin import parse_host
 
 REASON_HEADER = "Sensor-Gateway-Reason"
 _ALWAYS = (
     ("Connection", "close"),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    # Whatever a browser makes of an answer, it runs nothing in it and shows it in nobody's frame.
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cache-Control", "no-store"),
 )
+MAX_REQUEST = 16 * 1024  # bytes of request line and headers together
 
 
 class Reply(NamedTuple):
@@ -121,6 +129,25 @@ def subscription_in(target: Target) -> Subscribe | None:
     )
 
 
+def resumed(subscribe: Subscribe, last_event_ids: list[str]) -> Subscribe:
+    """The subscription, to go on behind the event that a browser had last (HTML standard, 9.2.4).
+
+    An id that is none of ours is answered like one of another epoch: by a gap and a snapshot.
+    """
+    if not last_event_ids or not last_event_ids[-1]:
+        return subscribe
+    epoch, _, offset = last_event_ids[-1][:100].rpartition(":")
+    wish = ReplayFrom(epoch, int(offset)) if re.fullmatch("[0-9]{1,18}", offset) else ReplayFrom("", 0)
+    return msgspec.structs.replace(subscribe, replay=wish)
+
+
+def event_stream_head(headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """The head of an answer that goes on as Server-Sent Events until either side ends the connection."""
+    lines = ["HTTP/1.1 200 OK", "Content-Type: text/event-stream; charset=utf-8", "X-Accel-Buffering: no"]
+    lines += [f"{name}: {value}" for name, value in (*_ALWAYS, *headers)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
 def fault_of(request: Request) -> str | None:
     """What is malformed about a request that the parser let pass, None where nothing is (RFC 9112)."""
     if request.protocol != "HTTP/1.1":
@@ -128,10 +155,15 @@ def fault_of(request: Request) -> str | None:
     hosts = request.headers.get_all("Host")
     if len(hosts) != 1:
         return "a request has exactly one Host header"
+    try:
+        parse_host(hosts[0])
+    except ValueError as error:
+        return str(error)
     for name in ("Transfer-Encoding", "Content-Length"):
         if any(value.strip() != "0" for value in request.headers.get_all(name)):
             return "a request has no body here"
-    for name in ("Origin", "Authorization", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Upgrade"):
-        if name != "Origin" and len(request.headers.get_all(name)) > 1:
+    # More than one Origin is a matter of its own check, which says 403.
+    for name in ("Authorization", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Upgrade", "Last-Event-ID"):
+        if len(request.headers.get_all(name)) > 1:
             return f"more than one {name} header"
     return None

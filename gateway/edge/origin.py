@@ -4,7 +4,9 @@ Pure. The check protects the users of honest browsers from foreign pages; it is 
 an origin is parsed into scheme, host and port, or it is refused.
 """
 
+import ipaddress
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -51,16 +53,31 @@ def _ascii_host(host: str) -> str:
         raise ValueError(f'"{host}" is no host name') from None
 
 
+def _normal_host(host: str) -> str:
+    """A host in the one form that is compared: lower case, an IPv6 literal compressed (RFC 5952)."""
+    if not host.startswith("["):
+        return host.lower()
+    try:
+        return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
+    except ValueError:
+        raise ValueError(f"{host} is no IPv6 address") from None
+
+
+def _port(text: str | None) -> int | None:
+    if not text:
+        return None
+    if int(text) > 65_535:
+        raise ValueError("a port is at most 65535")
+    return int(text)
+
+
 def parse_origin(text: str) -> Origin:
     """An Origin header's value. Raises ValueError for whatever is not scheme://host[:port]."""
     found = _ORIGIN.fullmatch(text)
     if found is None or not text.isascii():
         raise ValueError("an origin is scheme://host[:port], nothing more")
-    scheme, host = found[1].lower(), found[2].lower()
-    port = int(found[3]) if found[3] else DEFAULT_PORTS.get(scheme, 0)
-    if port > 65_535:
-        raise ValueError("a port is at most 65535")
-    return Origin(scheme, host, port)
+    scheme, port = found[1].lower(), _port(found[3])
+    return Origin(scheme, _normal_host(found[2]), DEFAULT_PORTS.get(scheme, 0) if port is None else port)
 
 
 def parse_host(text: str) -> tuple[str, int | None]:
@@ -68,10 +85,7 @@ def parse_host(text: str) -> tuple[str, int | None]:
     found = _HOST.fullmatch(text)
     if found is None or not text.isascii():
         raise ValueError("a Host header is host[:port]")
-    port = int(found[2]) if found[2] else None
-    if port is not None and port > 65_535:
-        raise ValueError("a port is at most 65535")
-    return found[1].lower(), port
+    return _normal_host(found[1]), _port(found[2])
 
 
 def parse_rule(text: str) -> Rule:
@@ -102,7 +116,7 @@ def parse_rule(text: str) -> Rule:
     else:
         parsed = parse_origin(f"{scheme}://{_ascii_host(host)}{':' + port_text if port_text else ''}")
         port = parsed.port
-    return Rule(scheme.lower(), _ascii_host(host), port, any_label)
+    return Rule(scheme.lower(), _normal_host(_ascii_host(host)), port, any_label)
 
 
 def _follows(origin: Origin, rule: Rule) -> bool:
@@ -116,16 +130,34 @@ def _follows(origin: Origin, rule: Rule) -> bool:
     return origin.host == rule.host
 
 
-def check_origin(values: list[str], *, host: str | None, rules: list[Rule], missing: str) -> Verdict:
+def _same(origin: Origin, host: str, secure: bool) -> bool:
+    """Whether `origin` is this gateway itself, reached as `host`.
+
+    A page that came in the clear is never the same as a gateway that is reached by TLS: somebody on the way may have
+    written it. The other way round (https page, plain listener) a proxy in front does TLS and does not say so.
+    """
+    if origin.scheme not in ("http", "https") or (secure and origin.scheme != "https"):
+        return False
+    try:
+        name, port = parse_host(host)
+    except ValueError:
+        return False
+    return name == origin.host and (DEFAULT_PORTS[origin.scheme] if port is None else port) == origin.port
+
+
+def check_origin(
+    values: Sequence[str], *, host: str | None, secure: bool, rules: Sequence[Rule], missing: str
+) -> Verdict:
     """Judge the Origin headers of a request.
 
     `values` are all Origin headers (a browser sends exactly one); `host` is the Host header of this gateway as the
-    client sees it, None where it is not known; `missing` is "allow" or "deny" for a client that sends none.
+    client sees it, None where it is not known, `secure` whether the client reached it by TLS; `missing` is "allow" or
+    "deny" for a client that sends none. A header that is there and cannot be read is refused, never taken as absent.
     """
     if not values:
         if missing == "allow":
             return Verdict(True, "no Origin: not a browser")
-        return Verdict(False, 'no Origin header, and [origins] missing is "deny"', '[origins] missing = "allow"')
+        return Verdict(False, 'no Origin header, and [origins] missing is "deny"', 'missing = "allow"')
     if len(values) > 1:
         return Verdict(False, "more than one Origin header")
     value = values[0]
@@ -137,13 +169,8 @@ def check_origin(values: list[str], *, host: str | None, rules: list[Rule], miss
         origin = parse_origin(value)
     except ValueError as error:
         return Verdict(False, f"the Origin header is not readable: {error}")
-    if host is not None:
-        try:
-            name, port = parse_host(host)
-        except ValueError:
-            name, port = "", None
-        if name == origin.host and (DEFAULT_PORTS.get(origin.scheme) if port is None else port) == origin.port:
-            return Verdict(True, "same origin")
+    if host is not None and _same(origin, host, secure):
+        return Verdict(True, "same origin")
     for rule in rules:
         if _follows(origin, rule):
             return Verdict(True, "allowed by the configuration")

@@ -6,11 +6,14 @@ import msgspec
 
 from gateway.topics import covers, matches, overlaps, shorten, validate_filter
 
+PLACEHOLDER = "%u"
+
 
 class Role(msgspec.Struct, frozen=True):
     """Rights of a client. `subscribe`, `publish` and `deny` are topic filters; deny beats allow.
 
     `rights` beside topics: "metrics" (the figures) and "gateway" (clients, upstreams, rejected origins).
+    `certificates` are names (CN or subjectAltName) of client certificates that sign in with this role.
     """
 
     name: str
@@ -19,6 +22,44 @@ class Role(msgspec.Struct, frozen=True):
     deny: tuple[str, ...] = ()
     retain: bool = False
     rights: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+
+    def right(self, name: str) -> bool:
+        """Whether the role has a right beside topics."""
+        return name in self.rights
+
+
+def for_user(role: Role, user: str) -> Role:
+    """`role` with `%u` in its filters replaced by the user's name.
+
+    Raises ValueError where the filters need a name and this one cannot stand in a topic level: a wildcard or a slash
+    in it would open what belongs to others.
+    """
+    filters = (*role.subscribe, *role.publish, *role.deny)
+    if not any(PLACEHOLDER in filter for filter in filters):
+        return role
+    if not user or any(c in user for c in "+#/\0") or user.startswith("$"):
+        raise ValueError(f'role "{role.name}" has {PLACEHOLDER} in its topics, and this user name cannot stand there')
+
+    def filled(filters: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(filter.replace(PLACEHOLDER, user) for filter in filters)
+
+    return msgspec.structs.replace(
+        role, subscribe=filled(role.subscribe), publish=filled(role.publish), deny=filled(role.deny)
+    )
+
+
+def narrowed(role: Role, filters: tuple[str, ...]) -> Role:
+    """`role`, reading only those of `filters` that it may read anyhow."""
+    kept = []
+    for filter in filters:
+        try:
+            validate_filter(filter)
+        except ValueError:
+            continue  # a credential that names no filter there names nothing
+        if any(covers(allowed, filter) for allowed in role.subscribe):
+            kept.append(filter)
+    return msgspec.structs.replace(role, subscribe=tuple(kept))
 
 
 VIEWER = Role("viewer", subscribe=("#",))

@@ -1,64 +1,61 @@
-"""The listeners and the clients on them: accept, admit, watch over, say goodbye."""
+"""The clients: admitted, judged, looked after, told goodbye."""
 
 import asyncio
-import errno
 import ipaddress
 import itertools
 import logging
-import os
 import random
 import secrets
 import socket
-import ssl
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from typing import TypeVar
 
 import msgspec
 from websockets.http11 import Request
 
-from gateway.edge.connection import Connection, State
-from gateway.edge.events import Gap
-from gateway.edge.front import Front, Peer, Upgrade
-from gateway.edge.http import Reply
+from devices.reading import DeviceState
+from gateway.edge import events
+from gateway.edge.api import resources
+from gateway.edge.audit import audit
+from gateway.edge.connection import Connection, Flood, State
+from gateway.edge.credentials import Identity, Judge, Refusal
+from gateway.edge.dialects.dialect import Dialect
+from gateway.edge.dialects.sse import Sse
+from gateway.edge.doors import Door
+from gateway.edge.forwarded import is_trusted
+from gateway.edge.front import Access, Events, Front, Peer, Upgrade
+from gateway.edge.http import Reply, event_stream_head
+from gateway.edge.listeners import Endpoint, Listeners
+from gateway.edge.proxy_protocol import Source
 from gateway.edge.session import Room, Session
-from gateway.errors import FULL, RESTART, STOPPING, GatewayError
+from gateway.errors import FULL, NOT_AUTHENTICATED, RESTART, STOPPING
 from gateway.hub.heartbeat import Heartbeat
 from gateway.hub.outbox import Bounds
 from gateway.hub.ports import UpstreamState
 
+__all__ = ["Endpoint", "Server", "ServerLimits"]
+
 log = logging.getLogger("gateway.edge")
 
-BACKLOG = 4096
-SEND_BUFFER = 128 * 1024  # the kernel doubles it; a stuck client then holds 0.3 MiB instead of 3 to 4
-ACCEPTS = 32  # connections taken in a wake-up
+Key = TypeVar("Key")
+
 TICK = 1.0
 STRIDE = 250  # connections looked after before the loop has its turn
 SPARE = 64  # connections above the limit that still get a handshake, to be told 1013
-FULL_DISK_OF_FDS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """Where to listen. `address` is an IP address, "" for every one, or "unix:PATH"."""
-
-    address: str
-    port: int
-    context: ssl.SSLContext | None = None
-    reuse_port: bool = False
-
-    def __str__(self) -> str:
-        if self.address.startswith("unix:"):
-            return self.address
-        host = f"[{self.address}]" if ":" in self.address else self.address or "*"
-        return f"{'https' if self.context else 'http'}://{host}:{self.port}"
+SPARE_PER_ADDRESS = 8
 
 
 class ServerLimits(msgspec.Struct, frozen=True):
-    """Limits of all connections together; `handshake`, `interval` and `timeout` in seconds, `message_size` in bytes."""
+    """Limits of all connections together; `handshake`, `interval` and `timeout` in seconds, `message_size` in bytes.
+
+    `accepts` are new connections a second from one address, five times as many in a burst.
+    """
 
     connections: int = 1000
     per_address: int = 100
+    per_user: int = 100
+    accepts: int = 100
     handshake: float = 10.0
     message_size: int = 64 * 1024
     interval: float = 20.0
@@ -66,7 +63,7 @@ class ServerLimits(msgspec.Struct, frozen=True):
 
 
 class Server:
-    """Holds listeners and connections; a Host for its connections."""
+    """Holds the connections, and is their Host; the owner of its listeners."""
 
     def __init__(
         self,
@@ -76,47 +73,51 @@ class Server:
         room: Room,
         limits: ServerLimits,
         bounds: Bounds,
+        flood: Flood | None = None,
+        sse: Dialect | None = None,
     ) -> None:
         self.loop = loop
         self.front = front
         self.room = room
         self.limits = limits
         self.bounds = bounds
+        self.flood = flood or Flood()
         self.clock: Callable[[], float] = room.clock
         self.connections: dict[int, Connection] = {}
         self.counts: Counter[str] = Counter()
         self.accepted = 0
-        self.rejected_origins = 0
+        self.started = room.wall()
+        self.listeners = Listeners(
+            self,
+            loop=loop,
+            clock=room.clock,
+            unanswered=limits.interval + limits.timeout,
+            handshake=limits.handshake,
+            accepts=limits.accepts,
+        )
         self._addresses: Counter[str] = Counter()
+        self._users: Counter[tuple[str, str]] = Counter()
+        self._sse = sse or Sse(room.log.epoch)
         self._keys = itertools.count(1)
-        self._sockets: list[tuple[socket.socket, Endpoint]] = []
         self._ticker: asyncio.Task[None] | None = None
-        self._paused_until = 0.0
         self._draining = False
         self._emptied = asyncio.Event()
+        room.authenticate = self.sign_in
+        room.auth_methods = front.credentials.by_message
+        front.resources.update(resources(self))
+
+    @property
+    def rejected_origins(self) -> int:
+        """How many requests were refused for their origin."""
+        return self.front.rejections.total
 
     def listen(self, endpoints: list[Endpoint]) -> list[str]:
         """Open every endpoint; return their addresses. Raises GatewayError where one cannot be, none is open then."""
-        opened: list[tuple[socket.socket, Endpoint]] = []
-        for endpoint in endpoints:
-            try:
-                opened.append((self._open(endpoint), endpoint))
-            except OSError as error:
-                for sock, _ in opened:
-                    sock.close()
-                raise GatewayError(f"cannot listen on {endpoint}: {error.strerror or error}") from None
-        self._sockets = opened
-        addresses = []
-        for sock, endpoint in opened:
-            if sock.family != socket.AF_UNIX:
-                endpoint = msgspec.structs.replace(endpoint, port=sock.getsockname()[1])
-            addresses.append(str(endpoint))
-        return addresses
+        return self.listeners.open(endpoints)
 
     def start(self) -> None:
         """Begin to accept."""
-        for sock, endpoint in self._sockets:
-            self.loop.add_reader(sock.fileno(), partial(self._accept, sock, endpoint))
+        self.listeners.start()
         self._ticker = self.loop.create_task(self._tick(), name="edge-ticker")
 
     async def drain(self, seconds: float, *, restart: bool = False) -> None:
@@ -124,7 +125,7 @@ class Server:
         self.front.draining = True
         self._draining = True
         if restart:
-            self._stop_listening()
+            self.listeners.stop()
         spread = min(seconds, 0.3) if restart else seconds * 0.9
         code = RESTART if restart else STOPPING
         start = self.clock()
@@ -140,11 +141,11 @@ class Server:
                 await asyncio.wait_for(self._emptied.wait(), max(0.0, start + seconds - self.clock()))
             except TimeoutError:
                 pass  # whoever has not closed by now is aborted
-        self._stop_listening()
+        self.listeners.stop()
 
     def close(self) -> None:
         """End everything at once."""
-        self._stop_listening()
+        self.listeners.stop()
         if self._ticker is not None:
             self._ticker.cancel()
         for connection in list(self.connections.values()):
@@ -159,21 +160,89 @@ class Server:
     def upstream_gap(self, name: str) -> None:
         """Tell every client that messages were lost upstream, nobody can know how many."""
         newest = self.room.log.newest
-        gap = Gap(from_=newest + 1, to=newest, count=None, topics={}, reason="upstream")
+        gap = events.Gap(from_=newest + 1, to=newest, count=None, topics={}, reason="upstream")
         for connection in list(self.connections.values()):
             if connection.session is not None:
                 connection.session.tell(gap)
 
+    def device_changed(self, topic: str, state: DeviceState) -> None:
+        """Tell those who follow `topic` that its device came or went."""
+        said = events.Device(device=state.device, state="online" if state.online else "offline", since=self.room.wall())
+        for connection in list(self.connections.values()):
+            session = connection.session
+            if session is not None and session.follows(topic):
+                session.tell(said)
+
+    # What the rules say now.
+
+    def apply(self, access: Access, judge: Judge, endpoints: list[Endpoint]) -> None:
+        """Go by these rules from now on, live sessions too; listeners that stay keep their sockets."""
+        self.front.access, self.front.credentials = access, judge
+        self.room.auth_methods = judge.by_message
+        doors = self.listeners.replace(endpoints)
+        for connection in self.connections.values():
+            connection.door = doors.get(id(connection.door), connection.door)
+        self.review()
+
+    def review(self) -> None:
+        """Look at every live session again: its token may be revoked, its role another one."""
+        for connection in list(self.connections.values()):
+            session = connection.session
+            if session is None or session.identity is None or connection.state is not State.OPEN:
+                continue
+            verdict = self.front.still(session.identity, connection.door)
+            if isinstance(verdict, Refusal):
+                audit("session", "ended", reason=verdict.reason, **_who(connection))
+                self.count(f"closed-{NOT_AUTHENTICATED.code}")
+                connection.finish(NOT_AUTHENTICATED.code, verdict.reason)
+            elif verdict != session.identity:
+                audit("role", "changed", to=verdict.role.name, **_who(connection))
+                session.become(verdict)
+
+    def sign_in(self, session: Session, token: str) -> Identity | Refusal:
+        """Judge the token of an `auth` command, and count the session for whom it names."""
+        verdict = self.front.credentials.bearer(token, session.address)
+        facts = {"address": session.address, "session": session.id}
+        first = isinstance(verdict, Identity) and session.identity is None
+        if isinstance(verdict, Identity) and first and self._users[_user(verdict)] >= self.limits.per_user:
+            self.count("connections-per-user")
+            verdict = Refusal(f"{self.limits.per_user} connections of one user are the limit")
+        if isinstance(verdict, Refusal):
+            self.count("bad-token")
+            audit("sign-in", "refused", **facts, reason=verdict.reason)
+            return verdict
+        self._book(session.identity, verdict)
+        audit("sign-in", "ok", **facts, user=verdict.user, role=verdict.role.name, method=verdict.method)
+        return verdict
+
+    def _book(self, before: Identity | None, after: Identity | None) -> None:
+        """Count a session for its user (anonymous ones have none)."""
+        if before is not None and before.user:
+            _less(self._users, _user(before))
+        if after is not None and after.user:
+            self._users[_user(after)] += 1
+
     # What a connection asks of its host.
 
     def requested(self, connection: Connection, request: Request) -> None:
-        peer = Peer(connection.peer, _is_loopback(connection.peer), connection.secure)
+        source, door = connection.source, connection.door
+        peer = Peer(
+            address=connection.peer,
+            loopback=_is_loopback(connection.peer) and source is None,
+            secure=connection.secure or (source is not None and source.secure),
+            door=door,
+            certificate=connection.certificate,
+            names=connection.names,
+        )
         verdict = self.front.judge(request, peer)
         if isinstance(verdict, Reply):
-            if verdict.status == 403:
-                self.rejected_origins += 1
-                self.count("origin")
+            if verdict.status >= 400:
+                self.count(_REASONS.get(verdict.status, f"http-{verdict.status}"))
             connection.reply(verdict, head=request.method == "HEAD")
+            return
+        self._readdress(connection, verdict.address)
+        if isinstance(verdict, Events):
+            self._begin_events(connection, verdict)
             return
         headers = [("Sec-WebSocket-Protocol", verdict.subprotocol)] if verdict.subprotocol else []
         if connection.upgrade(request, headers):
@@ -181,9 +250,11 @@ class Server:
 
     def forget(self, connection: Connection) -> None:
         if self.connections.pop(connection.key, None) is not None:
-            self._addresses[connection.peer] -= 1
-            if self._addresses[connection.peer] <= 0:
-                del self._addresses[connection.peer]
+            _less(self._addresses, connection.peer)
+            session = connection.session
+            if session is not None and session.identity is not None and session.identity.user:
+                self._book(session.identity, None)
+                audit("sign-out", "ok", reason=connection.failure, **_who(connection))
             if self._draining and not self.connections:
                 self._emptied.set()
 
@@ -192,68 +263,31 @@ class Server:
 
     # Coming in.
 
-    def _open(self, endpoint: Endpoint) -> socket.socket:
-        if endpoint.address.startswith("unix:"):
-            path = endpoint.address.removeprefix("unix:")
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                pass
-            sock.bind(path)
-        else:
-            family = socket.AF_INET6 if ":" in endpoint.address or not endpoint.address else socket.AF_INET
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if endpoint.reuse_port:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1 if endpoint.address else 0)
-            # Accepted sockets inherit these.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            unanswered = int((self.limits.interval + self.limits.timeout) * 1000)
-            sock.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, unanswered)
-            try:
-                sock.bind((endpoint.address, endpoint.port))
-            except OSError:
-                sock.close()
-                raise
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        sock.setblocking(False)
-        sock.listen(BACKLOG)
-        return sock
+    def refusal(self, peer: str, door: Door, waiting: int) -> str | None:
+        if len(self.connections) + waiting >= self.limits.connections + SPARE:
+            return "connections"
+        if peer == "unix" or is_trusted(peer, door.proxies):
+            return None  # many clients behind one address: each is counted once it is known
+        crowded = self._addresses[peer] >= self.limits.per_address + SPARE_PER_ADDRESS
+        return "connections-per-address" if crowded else None
 
-    def _accept(self, listener: socket.socket, endpoint: Endpoint) -> None:
-        for _ in range(ACCEPTS):
-            try:
-                sock, address = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in FULL_DISK_OF_FDS:
-                    raise
-                self._pause(listener, endpoint, error)
-                return
-            self.accepted += 1
-            peer = str(address[0]).removeprefix("::ffff:") if isinstance(address, tuple) else "unix"
-            if len(self.connections) >= self.limits.connections + SPARE:
-                self.count("connections")
-                sock.close()
-                continue
-            self._admit(sock, peer, endpoint)
-
-    def _admit(self, sock: socket.socket, peer: str, endpoint: Endpoint) -> None:
+    def admit(self, sock: socket.socket, peer: str, endpoint: Endpoint, source: Source | None) -> None:
+        self.accepted += 1
         key = next(self._keys)
         heartbeat = Heartbeat(self.limits.interval, self.limits.timeout, self.clock())
+        tls = endpoint.tls
         try:
             connection = Connection(
                 sock,
                 host=self,
                 key=key,
                 peer=peer,
-                context=endpoint.context,
+                context=tls.context if tls is not None else None,
                 message_size=self.limits.message_size,
                 heartbeat=heartbeat,
+                door=endpoint.door,
+                names=tls.facts.names if tls is not None and tls.facts is not None else (),
+                source=source,
             )
         except OSError:
             sock.close()  # gone between accept and here
@@ -261,44 +295,65 @@ class Server:
         self.connections[key] = connection
         self._addresses[peer] += 1
 
-    def _pause(self, listener: socket.socket, endpoint: Endpoint, error: OSError) -> None:
-        """Out of file descriptors: clients live on, accepting waits a moment."""
-        self.count("file-descriptors")
-        if self.clock() > self._paused_until + 60:
-            log.warning("cannot accept: %s; %d clients live on, new ones wait", error.strerror, len(self.connections))
-        self._paused_until = self.clock()
-        self.loop.remove_reader(listener.fileno())
-        self.loop.call_later(1.0, self._resume, listener, endpoint)
+    def _readdress(self, connection: Connection, address: str) -> None:
+        """Count the connection for the client that stands behind the proxy."""
+        if address != connection.peer:
+            _less(self._addresses, connection.peer)
+            connection.peer = address
+            self._addresses[address] += 1
 
-    def _resume(self, listener: socket.socket, endpoint: Endpoint) -> None:
-        if listener.fileno() >= 0:
-            self.loop.add_reader(listener.fileno(), partial(self._accept, listener, endpoint))
+    def _no_room(self, connection: Connection, identity: Identity | None) -> tuple[str, str] | None:
+        """Which limit a new session would pass: the name of its counter, and in words."""
+        limits = self.limits
+        if len(self.connections) > limits.connections:
+            return "connections", f"{FULL.meaning}: {limits.connections} connections"
+        if self._addresses[connection.peer] > limits.per_address and connection.peer != "unix":
+            return "connections-per-address", f"{limits.per_address} connections from your address are the limit"
+        if identity is not None and identity.user and self._users[_user(identity)] >= limits.per_user:
+            return "connections-per-user", f"{limits.per_user} connections of one user are the limit"
+        return None
+
+    def _begin_events(self, connection: Connection, verdict: Events) -> None:
+        full = self._no_room(connection, verdict.identity)
+        if full is None and self._draining:
+            full = "draining", STOPPING.meaning
+        if full is not None:
+            self.count(full[0])
+            connection.reply(Reply.refusal(503, full[1], [("Retry-After", "30"), *verdict.headers]))
+        elif connection.stream(event_stream_head(verdict.headers)):
+            self._begin(connection, self._sse, verdict.identity, bare=not verdict.status)
+            connection.start(verdict.subscribe)
 
     def _welcome(self, connection: Connection, verdict: Upgrade) -> None:
         if verdict.close is not None:
             self.count(f"closed-{verdict.close.code}")
             connection.finish(verdict.close.code, verdict.close.reason)
             return
-        if len(self.connections) > self.limits.connections:
-            self.count("connections")
-            connection.finish(FULL.code, f"{FULL.meaning}: {self.limits.connections} connections")
+        full = self._no_room(connection, verdict.identity)
+        if full is not None:
+            self.count(full[0])
+            connection.finish(FULL.code, full[1])
             return
-        if self._addresses[connection.peer] > self.limits.per_address and connection.peer != "unix":
-            self.count("connections-per-address")
-            connection.finish(FULL.code, f"{self.limits.per_address} connections from your address are the limit")
-            return
-        session = Session(
-            id=secrets.token_hex(8),
-            wire=connection,
-            dialect=verdict.dialect,
-            room=self.room,
-            role=verdict.role,
-            bare=verdict.subscribe is not None and not verdict.status,
-        )
-        connection.session = session
+        bare = verdict.subscribe is not None and not verdict.status
+        self._begin(connection, verdict.dialect, verdict.identity, bare=bare)
         connection.start(verdict.subscribe)
         if self._draining:
             self._goodbye(connection, STOPPING.code, STOPPING.meaning, restart=False)
+
+    def _begin(self, connection: Connection, dialect: Dialect, identity: Identity | None, *, bare: bool) -> None:
+        connection.session = Session(
+            id=secrets.token_hex(8),
+            wire=connection,
+            dialect=dialect,
+            room=self.room,
+            role=identity.role if identity is not None else None,
+            identity=identity,
+            address=connection.peer,
+            bare=bare,
+        )
+        self._book(None, identity)
+        if identity is not None and identity.user:
+            audit("sign-in", "ok", **_who(connection))
 
     # Watching over, and going.
 
@@ -310,6 +365,7 @@ class Server:
                 connection.tick(now, self.limits.handshake)
                 if number % STRIDE == STRIDE - 1:
                     await asyncio.sleep(0)
+            self.listeners.tick(now)
 
     def _goodbye(self, connection: Connection, code: int, meaning: str, *, restart: bool) -> None:
         if connection.session is None or connection.state is not State.OPEN:
@@ -318,17 +374,33 @@ class Server:
         connection.session.closing(meaning, retry_after)
         connection.finish(code, meaning)
 
-    def _stop_listening(self) -> None:
-        for sock, endpoint in self._sockets:
-            if sock.fileno() >= 0:
-                self.loop.remove_reader(sock.fileno())
-                sock.close()
-                if endpoint.address.startswith("unix:"):
-                    try:
-                        os.unlink(endpoint.address.removeprefix("unix:"))
-                    except FileNotFoundError:
-                        pass
-        self._sockets = []
+
+_REASONS = {400: "malformed", 401: "not-authenticated", 403: "origin", 421: "host", 429: "sign-in-rate"}
+
+
+def _user(identity: Identity) -> tuple[str, str]:
+    return identity.method, identity.user
+
+
+def _less(counter: Counter[Key], key: Key) -> None:
+    """One less; nothing is kept of what has come to nought."""
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]
+
+
+def _who(connection: Connection) -> dict[str, str]:
+    session = connection.session
+    if session is None or session.identity is None:
+        return {"address": connection.peer}
+    identity = session.identity
+    return {
+        "address": connection.peer,
+        "session": session.id,
+        "user": identity.user,
+        "role": identity.role.name,
+        "method": identity.method,
+    }
 
 
 def _is_loopback(peer: str) -> bool:

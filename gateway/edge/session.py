@@ -3,25 +3,27 @@
 The session knows no socket: it speaks through a Wire, which puts every byte through the client's outbox.
 """
 
-from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from gateway.edge import commands, events
+from gateway.edge.alone import Alone
+from gateway.edge.audit import audit
 from gateway.edge.commands import Command, Id
+from gateway.edge.credentials import Identity, Refusal
 from gateway.edge.dialects.dialect import Dialect
-from gateway.edge.replay import Replay
-from gateway.edge.roles import Role, grant, may_publish
+from gateway.edge.frames import Desk
+from gateway.edge.replay import Replay, Replays
+from gateway.edge.roles import Role, grant, may_publish, may_see
+from gateway.edge.wire import Line, Wire
 from gateway.errors import FORBIDDEN, NOT_AUTHENTICATED, TOO_FAST, CloseConnection, CommandError
-from gateway.hub.audience import Audience, AudienceKey, Subscription, View, Viewer
-from gateway.hub.batch import Batch
+from gateway.hub.audience import Audience, AudienceKey, Subscription, Variant
 from gateway.hub.hub import Hub
-from gateway.hub.log import Log, Page
-from gateway.hub.message import Message
+from gateway.hub.log import Log
 from gateway.hub.ports import UpstreamSender, UpstreamState, UpstreamStatus
-from gateway.topics import shorten, validate_topic
+from gateway.topics import matches, shorten, validate_topic
 
 BURST_SECONDS = 5  # a client may save up its commands for so long
 
@@ -37,7 +39,8 @@ class SessionLimits(msgspec.Struct, frozen=True):
 class Room(msgspec.Struct):
     """What all sessions share; the daemon fills it. `clock` is monotonic seconds, `wall` Unix seconds.
 
-    `authenticate` judges a token: the role, or the sentence that refuses it. `clock_state` is "ok" or "suspect".
+    `desk` is where replays take their turns. `authenticate` judges a token: the role, or the sentence that refuses it.
+    `clock_state` is "ok" or "suspect".
     """
 
     hub: Hub
@@ -48,51 +51,54 @@ class Room(msgspec.Struct):
     limits: SessionLimits
     clock: Callable[[], float]
     wall: Callable[[], float]
+    desk: Desk
     upstreams: UpstreamStatus
     sender: UpstreamSender | None = None
-    authenticate: Callable[[str], "Role | str"] | None = None
+    authenticate: Callable[["Session", str], Identity | Refusal] | None = None
     auth_methods: tuple[str, ...] = ()
     auth_deadline: float = 10.0
     clock_state: str = "ok"
-
-
-class Wire(Viewer, Protocol):
-    """The connection as its session sees it."""
-
-    def deliver(self, frame: bytes) -> None:
-        """Send a frame of this client's own, in its place behind what already waits."""
-
-    def finish(self, code: int, reason: str) -> None:
-        """Close politely once everything before has gone."""
 
 
 class Session:
     """A client from its first word to its last.
 
     `bare` clients came with `?topic=` and know no protocol: they get messages, replayed, gap and heartbeat, and with
-    `status` also device, stale and rate objects.
+    `status` also device, stale and rate objects. `role` is that of `identity`; None until somebody has signed in.
     """
 
     def __init__(
-        self, *, id: str, wire: Wire, dialect: Dialect, room: Room, role: Role | None, bare: bool = False
+        self,
+        *,
+        id: str,
+        wire: Line,
+        dialect: Dialect,
+        room: Room,
+        role: Role | None,
+        identity: Identity | None = None,
+        address: str = "",
+        bare: bool = False,
     ) -> None:
         self.id = id
         self.role = role
+        self.identity = identity
+        self.address = address
         self.dialect = dialect
         self.audience: Audience | None = None
         self.commands = 0
-        self._wire = wire
+        self._line = wire
+        self._wire: Wire = wire
+        self._alone: Alone | None = None
         self._room = room
         self._bare = bare
         self._table: dict[str, Subscription] = {}
-        self._pending: deque[Replay] = deque()
+        self._replays = Replays(self, hub=room.hub, log=room.log, desk=room.desk, wall=room.wall)
         self._waiting_for_auth: list[commands.Subscribe] = []
         self._burst = room.limits.commands_per_second * BURST_SECONDS
         self._tokens = self._burst
         self._tokens_at = room.clock()
         self._refused = 0
-        self._advancing = False
-        self._told_at = room.clock()
+        self._told_at = self._began_at = room.clock()
         self._closed = False
 
     @property
@@ -115,32 +121,51 @@ class Session:
     def receive(self, data: bytes, *, text: bool) -> None:
         """Take one WebSocket message. Raises CloseConnection where the conversation has to end."""
         for command in self.dialect.commands(data, text=text):
+            if self._closed:
+                return
             self.commands += 1
-            if isinstance(command, CommandError):
-                self._pay(command.id)
-                self._error(command)
-                continue
+            if isinstance(command, CloseConnection):
+                raise command
             try:
-                self._pay(command.id)
-                self._obey(command)
+                self._pay(None if isinstance(command, bytes) else command.id)
+                if isinstance(command, bytes):
+                    self._wire.deliver(command)
+                elif isinstance(command, CommandError):
+                    self._error(command)
+                else:
+                    self._obey(command)
             except CommandError as error:
                 self._error(error)
+        if self._alone is not None:
+            # What the client has just acknowledged makes room for more.
+            self.drained()
 
     def end(self) -> None:
         """The connection is gone."""
         self._closed = True
-        self._pending.clear()
+        self._replays.end()
         if self.audience is not None:
             self._room.hub.leave(self._wire, self.audience, gone=True)
             self.audience = None
 
     def drained(self) -> None:
         """The outbox is empty: a replay may go on."""
-        if self._pending and not self._advancing:
-            self._advance()
+        if self._alone is not None:
+            self._alone.release()
+        self._replays.wake()
 
     def beat(self, now: float) -> None:
-        """At every heartbeat interval: tell a client to whom nothing was sent that the gateway is still here."""
+        """About once a second: after a heartbeat interval without a word, tell the client that the gateway is here.
+
+        Raises CloseConnection where the client has been silent for too long, or its credential ends here.
+        """
+        if self._closed:
+            return
+        self._mind_credential(now)
+        if sign := self.dialect.beat(now):
+            self._wire.deliver(sign)
+        if self._alone is not None:
+            self._alone.beat(now)
         if self.role is None or self._closed:
             return
         sent = max(self._told_at, self.audience.sent_at if self.audience is not None else 0.0)
@@ -149,12 +174,19 @@ class Session:
             self._say(events.Heartbeat(timestamp=self._wall(), offset=self.mark))
 
     @property
+    def wire(self) -> Wire:
+        """Where this client's frames go."""
+        return self._wire
+
+    def variant(self, subscriptions: tuple[Subscription, ...]) -> Variant:
+        """The encoding of messages for a table of subscriptions."""
+        return self.dialect.variant(subscriptions)
+
+    @property
     def mark(self) -> int:
         """The resume mark: every matching message up to this offset was sent or named in a gap."""
         mark = self._room.hub.settled if self.audience is not None else self._room.log.newest
-        for replay in self._pending:
-            mark = min(mark, replay.cursor)
-        return mark
+        return self._replays.mark(mark)
 
     def closing(self, reason: str, retry_after: float) -> None:
         """Say goodbye; the connection closes behind it."""
@@ -164,6 +196,12 @@ class Session:
         """A link to a broker changed its state."""
         if self.role is not None:
             self._say(self._upstream(state, self.role))
+
+    def follows(self, topic: str) -> bool:
+        """Whether the client wants to hear of what happens to `topic` beside its messages."""
+        if self._bare or self.role is None:
+            return False
+        return any(matches(s.filter, topic) for s in self._table.values()) and may_see(self.role, topic)
 
     def tell(self, event: events.Event) -> None:
         """Send an event that is not this session's own doing (device, stale, rate)."""
@@ -206,21 +244,47 @@ class Session:
         authenticate = self._room.authenticate
         if authenticate is None:
             raise CommandError("unsupported", "this gateway asks for no token", command.id)
-        verdict = authenticate(command.token)
-        if isinstance(verdict, str):
-            self._error(CommandError("bad-token", verdict, command.id))
-            raise CloseConnection(NOT_AUTHENTICATED.code, "no or bad credentials")
+        verdict = authenticate(self, command.token)
+        if isinstance(verdict, Refusal):
+            self._error(CommandError("bad-token", verdict.reason, command.id))
+            raise CloseConnection(NOT_AUTHENTICATED.code, verdict.reason)
         first = self.role is None
-        self.role = verdict
+        self.become(verdict)
         if first:
-            self._say(self._welcome(verdict))
+            self._say(self._welcome(verdict.role))
             waiting, self._waiting_for_auth = self._waiting_for_auth, []
             for subscribe in waiting:
                 self._subscribe(subscribe, answer=False)
-        else:
-            self._rejoin()
         if command.id is not None:
-            self._say(events.Ok(id=command.id, role=verdict.name))
+            until = UNSET if verdict.expires is None else verdict.expires
+            self._say(events.Ok(id=command.id, role=verdict.role.name, expires=until))
+
+    def become(self, identity: Identity) -> None:
+        """Go on as `identity`: signed in, renewed, or with a role that has changed under way.
+
+        What the role does not allow any more ends at once, and the client is told.
+        """
+        before, role = self.role, identity.role
+        self.identity, self.role = identity, role
+        if before is None or before == role:
+            return
+        ended = [filter for filter in self._table if not grant(role, filter).granted]
+        for filter in ended:
+            del self._table[filter]
+        self._replays.drop(ended)
+        self._replays.forbid(role.deny)
+        self.rejoin()
+        for filter in ended:
+            text = f'role "{role.name}" may not subscribe to {shorten(filter)} any more'
+            self._error(CommandError("forbidden", text))
+
+    def _mind_credential(self, now: float) -> None:
+        room = self._room
+        if self.role is None:
+            if now - self._began_at >= room.auth_deadline:
+                raise CloseConnection(NOT_AUTHENTICATED.code, f"no credential within {room.auth_deadline:g} s")
+        elif self.identity is not None and self.identity.over(room.wall()):
+            raise CloseConnection(NOT_AUTHENTICATED.code, "your credential has expired")
 
     def _subscribe(self, command: commands.Subscribe, *, answer: bool) -> None:
         assert self.role is not None
@@ -241,76 +305,50 @@ class Session:
                 )
             else:
                 refused = verdict
+                self._audit("subscribe", "refused", filter=filter, reason=verdict.reason)
         if not granted and refused is not None:
             if not answer:
                 raise CloseConnection(FORBIDDEN.code, refused.reason or FORBIDDEN.meaning)
             raise CommandError(refused.code or "forbidden", refused.reason or FORBIDDEN.meaning, command.id)
+        self._mind_window()
         replay = self._replay(command, granted)
         for subscription in granted:
             self._table[subscription.filter] = subscription
         if answer:
             self._say(events.Ok(id=command.id, subscribed=results))
         if replay is None:
-            self._rejoin()
+            self.rejoin()
             return
-        self._pending.append(replay)
-        if not self._wire.queued and not self._advancing:
-            self._advance()
+        self._replays.add(replay)
 
     def _replay(self, command: commands.Subscribe, granted: list[Subscription]) -> Replay | None:
         """The replay that `command` asks for, None where it wants none."""
         assert self.role is not None
-        log, wish = self._room.log, command.replay
-        if wish == "none":
+        if command.replay == "none":
             return None
-        replay = Replay(
-            command.id,
-            granted,
-            denies=self.role.deny,
-            cursor=log.newest,
-            target=log.newest,
-            already=self.audience.key.wants if self.audience is not None else None,
-        )
-        if isinstance(wish, commands.ReplayCount):
-            if wish.count < 1:
-                return replay
-            replay.cursor = log.offset_of_last(wish.count, lambda topic: replay.view(topic) is not None)
-        elif isinstance(wish, commands.ReplayAge):
-            replay.cursor = log.offset_before(max(0.0, wish.age))
-        elif isinstance(wish, commands.ReplayFrom) and wish.epoch == log.epoch and 0 <= wish.offset <= log.newest:
-            replay.cursor = wish.offset
-        else:
-            if isinstance(wish, commands.ReplayFrom):
-                replay.complete = False
-                self._say(events.Gap(from_=wish.offset + 1, to=log.newest, count=None, topics={}, reason="restart"))
-            replay.snapshot = self._room.hub.last(lambda topic: replay.view(topic) is not None) or None
-        return replay
+        # Where each subscription has its own copy of a message, nothing comes by another.
+        live = self.audience.key if self.audience is not None and not self.dialect.copies else None
+        return self._replays.begin(command.id, command.replay, granted, denies=self.role.deny, live=live)
 
     def _unsubscribe(self, command: commands.Unsubscribe) -> None:
         for filter in command.topics:
             self._table.pop(filter, None)
-            for replay in self._pending:
-                replay.drop(filter)
-        self._pending = deque(replay for replay in self._pending if replay.subscriptions)
-        self._rejoin()
+        self._replays.drop(command.topics)
+        self.rejoin()
         self._say(events.Ok(id=command.id, unsubscribed=command.topics))
 
     def _publish(self, command: commands.Publish, role: Role) -> None:
-        try:
-            validate_topic(command.topic)
-        except ValueError as error:
-            raise CommandError("bad-filter", str(error), command.id) from None
-        if command.topic.startswith("$"):
-            raise CommandError("forbidden", "topics that begin with $ are the broker's own", command.id)
-        if not may_publish(role, command.topic):
-            text = f'role "{role.name}" may not publish to {shorten(command.topic)}'
-            raise CommandError("forbidden", text, command.id)
-        if command.retain and not role.retain:
-            raise CommandError("forbidden", f'role "{role.name}" may not publish retained messages', command.id)
-        if self._room.sender is None:
-            raise CommandError("unsupported", "this gateway publishes nothing", command.id)
+        sender = self._room.sender
+        fault = _publish_fault(command, role)
+        if fault is None and sender is None:
+            fault = CommandError("unsupported", "this gateway publishes nothing", command.id)
+        if fault is not None:
+            self._audit("publish", "refused", topic=command.topic, reason=fault.text)
+            raise fault
+        assert sender is not None
 
         def done(reason: str | None) -> None:
+            self._audit("publish", "ok" if reason is None else "failed", topic=command.topic, reason=reason)
             if self._closed:
                 return
             if reason is None:
@@ -318,89 +356,37 @@ class Session:
             else:
                 self._error(CommandError("upstream-down", reason, command.id))
 
-        self._room.sender.publish(command.topic, command.payload, qos=command.qos, retain=command.retain, done=done)
+        sender.publish(command.topic, command.payload, qos=command.qos, retain=command.retain, done=done)
 
-    def _advance(self) -> None:
-        """Go on with the first replay as long as the client's socket takes it."""
-        self._advancing = True
-        try:
-            self._advance_while_taken()
-        finally:
-            self._advancing = False
+    def _audit(self, action: str, result: str, **facts: object) -> None:
+        who = self.identity
+        audit(
+            action,
+            result,
+            address=self.address,
+            session=self.id,
+            user=who.user if who is not None else "",
+            role=self.role.name if self.role is not None else "",
+            **facts,
+        )
 
-    def _advance_while_taken(self) -> None:
-        while self._pending and not self._wire.queued and not self._closed:
-            replay = self._pending[0]
-            if replay.waiting:
-                return
-            if replay.snapshot is not None:
-                self._send_page(replay, replay.next_of_snapshot())
-            elif replay.cursor < replay.target:
-                replay.waiting = True
-                self._room.log.read(replay.cursor, replay.target, lambda page, r=replay: self._paged(r, page))  # type: ignore[misc]
-            elif not replay.chase(self._room.log.newest):
-                self._hand_over(replay)
-
-    def _paged(self, replay: Replay, page: Page) -> None:
-        replay.waiting = False
-        if self._closed or replay not in self._pending:
+    def _mind_window(self) -> None:
+        """From the first subscription whose messages it acknowledges, this client is served alone."""
+        window = self.dialect.window
+        if window is None or self._alone is not None:
             return
-        if page.gone is not None:
-            replay.complete = False
-            first, last = page.gone
-            self._say(events.Gap(from_=first, to=last, count=None, topics={}, reason=page.reason))
-        replay.cursor = page.reached
-        self._send_page(replay, page.messages)
-        if not self._advancing:
-            self._advance()
+        alone = Alone(self._line, window, self._room.clock)
+        if self.audience is not None:
+            self._room.hub.leave(self._wire, self.audience)
+            self.audience = None
+        self._alone = self._wire = alone
+        self.rejoin()
 
-    def _send_page(self, replay: Replay, messages: list[Message]) -> None:
-        frames = self._encode(replay, messages)
-        if frames:
-            replay.count += len(frames)
-            self._wire.push(Batch(frames, None))
-
-    def _encode(self, replay: Replay, messages: list[Message]) -> list[bytes]:
-        variant = self.dialect.variant(self.subscriptions)
-        encoders: dict[str, Callable[[Message], bytes]] = {}
-        frames = []
-        for message in messages:
-            view = replay.wants(message)
-            if view is None:
-                continue
-            encode = encoders.get(message.topic)
-            if encode is None:
-                encode = encoders[message.topic] = variant.encoder(message.topic, view)
-            frames.append(encode(message))
-        return frames
-
-    def _hand_over(self, replay: Replay) -> None:
-        """End the replay: what came in since goes out as live, and the client joins its audience in the same turn."""
-        self._pending.popleft()
-        self._say(events.Replayed(id=replay.id, count=replay.count, complete=replay.complete, offset=replay.cursor))
-        log = self._room.log
-        pages: list[Page] = []
-        while replay.cursor < log.newest:
-            log.read(replay.cursor, log.newest, pages.append)
-            page = pages.pop()
-            replay.cursor = page.reached
-            if page.gone is not None:
-                self._say(events.Gap(from_=page.gone[0], to=page.gone[1], count=None, topics={}, reason=page.reason))
-            self._push_live(replay, page.messages)
-        self._rejoin()
-
-    def _push_live(self, replay: Replay, messages: list[Message]) -> None:
-        variant = self.dialect.variant(self.subscriptions)
-        kept = [(m, view) for m in messages if (view := replay.wants(m)) is not None]
-        if kept:
-            frames = [variant.encoder(m.topic, View(view.readings, view.data))(m) for m, view in kept]
-            self._wire.push(Batch(frames, [m for m, _ in kept]))
-
-    def _rejoin(self) -> None:
+    def rejoin(self) -> None:
         """Move to the audience of the table as it is now (without what is still being replayed)."""
         hub, role = self._room.hub, self.role
         assert role is not None
-        held = {s.filter for replay in self._pending for s in replay.subscriptions}
+        held = self._replays.held
         table = tuple(sorted(s for s in self._table.values() if s.filter not in held))
         key = AudienceKey(self.dialect.variant(table), table, role.deny)
         if self.audience is not None:
@@ -408,6 +394,7 @@ class Session:
                 return
             hub.leave(self._wire, self.audience)
             self.audience = None
+        self._replays.moved(key if table and not self.dialect.copies else None)
         if table:
             self.audience = hub.join(self._wire, key)
 
@@ -445,6 +432,23 @@ class Session:
         frame = self.dialect.event(event)
         if frame:
             self._wire.deliver(frame)
+        if self.dialect.ended is not None and not self._closed:
+            self._line.finish(self.dialect.ended.code, self.dialect.ended.reason)
 
     def _wall(self) -> float:
         return round(self._room.wall(), 3)
+
+
+def _publish_fault(command: commands.Publish, role: Role) -> CommandError | None:
+    """Why `role` may not send this message, None where it may."""
+    try:
+        validate_topic(command.topic)
+    except ValueError as error:
+        return CommandError("bad-filter", str(error), command.id)
+    if command.topic.startswith("$"):
+        return CommandError("forbidden", "topics that begin with $ are the broker's own", command.id)
+    if not may_publish(role, command.topic):
+        return CommandError("forbidden", f'role "{role.name}" may not publish to {shorten(command.topic)}', command.id)
+    if command.retain and not role.retain:
+        return CommandError("forbidden", f'role "{role.name}" may not publish retained messages', command.id)
+    return None

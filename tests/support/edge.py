@@ -9,14 +9,19 @@ from typing import Any
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
+from gateway.edge.connection import Flood
+from gateway.edge.credentials import Judge
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.native import NAME, NativeJson
+from gateway.edge.doors import Door
+from gateway.edge.frames import Desk
 from gateway.edge.front import Access, Front
 from gateway.edge.origin import parse_rule
 from gateway.edge.roles import VIEWER, Role
 from gateway.edge.server import Endpoint, Server, ServerLimits
 from gateway.edge.session import Room, SessionLimits
 from gateway.edge.static import Asset
+from gateway.edge.tls import Tls
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
@@ -40,6 +45,10 @@ class Edge:
         self,
         *,
         context: ssl.SSLContext | None = None,
+        tls: Tls | None = None,
+        door: Door | None = None,
+        judge: dict[str, Any] | None = None,
+        flood: Flood | None = None,
         limits: ServerLimits | None = None,
         session: SessionLimits | None = None,
         bounds: Bounds | None = None,
@@ -67,20 +76,26 @@ class Edge:
             limits=session or SessionLimits(message_size=limits.message_size),
             clock=time.monotonic,
             wall=time.time,
+            desk=Desk(loop.call_soon, time.monotonic),
             upstreams=self.upstreams,
             **room,
         )
         self.front = Front(
-            access=Access([parse_rule(o) for o in origins], missing, anonymous, {r.name: r for r in roles}),
+            access=Access([parse_rule(o) for o in origins], missing, anonymous),
+            judge=Judge(roles={r.name: r for r in roles}, clock=time.monotonic, wall=time.time, **(judge or {})),
             assets={"/": PAGE},
             dialects=dialects or {"": lambda: native, NAME: lambda: native},
             upstreams=self.upstreams,
         )
-        self.server = Server(loop=loop, front=self.front, room=self.room, limits=limits, bounds=bounds or Bounds())
+        self.server = Server(
+            loop=loop, front=self.front, room=self.room, limits=limits, bounds=bounds or Bounds(), flood=flood
+        )
         self.context = context
+        self.tls = tls or (Tls(context) if context is not None else None)
+        self.door = door or Door()
 
     async def __aenter__(self) -> "Edge":
-        [address] = self.server.listen([Endpoint("127.0.0.1", 0, self.context)])
+        [address] = self.server.listen([Endpoint("127.0.0.1", 0, self.tls, door=self.door)])
         self.port = int(address.rpartition(":")[2])
         self.server.start()
         return self
@@ -97,7 +112,7 @@ class Edge:
         return self.log.newest
 
     def url(self, query: str = "", path: str = "/stream") -> str:
-        scheme = "wss" if self.context else "ws"
+        scheme = "wss" if self.tls else "ws"
         return f"{scheme}://localhost:{self.port}{path}{query}"
 
     def connect(self, query: str = "", *, path: str = "/stream", **options: Any) -> connect:

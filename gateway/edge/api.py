@@ -1,0 +1,160 @@
+"""The data under /api: last values, the gateway's state, its clients. Each caller sees what its role may see. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.edge.connection import Connection, State
+from gateway.edge.credentials import Identity
+from gateway.edge.dialects.sse import json_of
+from gateway.edge.front import Front, Resource
+from gateway.edge.http import Reply, Target
+from gateway.edge.listeners import Endpoint, Listeners
+from gateway.edge.roles import may_see
+from gateway.edge.session import Room
+from gateway.topics import matches, validate_filter
+
+TOPICS = 1000  # in one answer, unless `limit` says otherwise
+MOST_TOPICS = 10_000
+MOST_BYTES = 8 * 1024 * 1024
+_JSON = "application/json"
+
+
+class Edge(Protocol):
+    """What the answers are taken from: the server."""
+
+    room: Room
+    front: Front
+    listeners: Listeners
+    connections: dict[int, Connection]
+    counts: Counter[str]
+    accepted: int
+    started: float
+
+
+def resources(edge: Edge) -> dict[str, Resource]:
+    """The paths that the edge itself can answer."""
+    return {
+        "/api/topics": Resource("", lambda who, target: topics(edge.room, who, target)),
+        "/api/version": Resource("", lambda who, target: version(edge)),
+        "/api/status": Resource("gateway", lambda who, target: status(edge)),
+        "/api/clients": Resource("gateway", lambda who, target: clients(edge)),
+    }
+
+
+def topics(room: Room, who: Identity, target: Target) -> Reply:
+    """The last values, by topic; `?topic=` narrows, `limit` and `after` (a topic) page. Raises ValueError.
+
+    `complete` is false where more would follow: ask again with `after` the last topic.
+    """
+    filters = target.all("topic")
+    for filter in filters:
+        validate_filter(filter)
+    limit, after = _limit(target), target.one("after")
+
+    def wanted(topic: str) -> bool:
+        return topic > after and (not filters or any(matches(f, topic) for f in filters)) and may_see(who.role, topic)
+
+    found = sorted(room.hub.last(wanted), key=lambda message: message.topic)
+    parts: list[bytes] = []
+    size = 0
+    for message in found[:limit]:
+        size += len(message.payload) + 100
+        if parts and size > MOST_BYTES:
+            break
+        parts.append(json_of(message))
+    complete = b"true" if len(parts) == len(found) else b"false"
+    body = b'{"epoch":%b,"offset":%d,"complete":%b,"topics":[%b]}' % (
+        msgspec.json.encode(room.log.epoch),
+        room.log.newest,
+        complete,
+        b",".join(parts),
+    )
+    return Reply(200, body, _JSON)
+
+
+def _limit(target: Target) -> int:
+    text = target.one("limit", str(TOPICS))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MOST_TOPICS:
+        raise ValueError(f"limit is a whole number from 1 to {MOST_TOPICS}")
+    return int(text)
+
+
+def version(edge: Edge) -> Reply:
+    """Which gateway this is."""
+    return _json({"gateway": edge.room.name, "build": edge.room.build, "protocols": ["sensor-gateway.v1"]})
+
+
+def status(edge: Edge) -> Reply:
+    """How the gateway is: links, connections, why others were refused, certificates."""
+    room, front = edge.room, edge.front
+    return _json(
+        {
+            "gateway": room.name,
+            "build": room.build,
+            "since": round(edge.started, 3),
+            "timestamp": round(room.wall(), 3),
+            "clock": room.clock_state,
+            "epoch": room.log.epoch,
+            "offset": room.log.newest,
+            "topics": room.hub.topics,
+            "audiences": room.hub.audiences,
+            "received": room.hub.received,
+            "delivered": room.hub.delivered,
+            "upstreams": [msgspec.to_builtins(state) for state in room.upstreams.states()],
+            "connections": {
+                "now": len(edge.connections),
+                "sessions": sum(c.session is not None for c in edge.connections.values()),
+                "accepted": edge.accepted,
+                "refused": dict(sorted(edge.counts.items())),
+            },
+            "draining": front.draining,
+            "listeners": [_listener(endpoint) for endpoint in edge.listeners.endpoints],
+            "rejected_origins": [msgspec.to_builtins(each) for each in front.rejections.latest()],
+        }
+    )
+
+
+def _listener(endpoint: Endpoint) -> dict[str, Any]:
+    facts = endpoint.tls.facts if endpoint.tls is not None else None
+    return {
+        "address": str(endpoint),
+        "names": list(facts.names) if facts is not None else [],
+        "certificate_expires": facts.not_after if facts is not None else None,
+    }
+
+
+def clients(edge: Edge) -> Reply:
+    """Everybody who is connected."""
+    now = edge.room.clock()
+    return _json({"clients": list(_clients(edge.connections.values(), now))})
+
+
+def _clients(connections: Iterable[Connection], now: float) -> Iterable[dict[str, Any]]:
+    for connection in connections:
+        session = connection.session
+        if session is None or connection.state is not State.OPEN:
+            continue
+        who = session.identity
+        yield {
+            "session": session.id,
+            "address": connection.peer,
+            "secure": connection.secure,
+            "user": who.user if who is not None else "",
+            "method": who.method if who is not None else "",
+            "role": session.role.name if session.role is not None else None,
+            "expires": who.expires if who is not None else None,
+            "dialect": session.dialect.name,
+            "age": round(now - connection.born, 1),
+            "rtt": round(connection.rtt, 4) if connection.rtt is not None else None,
+            "queue": connection.queue_size,
+            "lost": connection.lost,
+            "commands": session.commands,
+            "subscriptions": [s.filter for s in session.subscriptions],
+        }
+
+
+def _json(value: object) -> Reply:
+    return Reply(200, msgspec.json.encode(value), _JSON)
