@@ -23,7 +23,7 @@ class _Device:
 
 
 class DeviceTable:
-    """At most 5,000 devices of at most 256 values, none of them with a name over 512 characters; the oldest makes room."""
+    """At most 5,000 devices of at most 256 values, none with a name over 512 characters; the oldest makes room."""
 
     def __init__(self) -> None:
         self._devices: Bounded[str, _Device] = Bounded(MAX_DEVICES)
