@@ -8,8 +8,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
+SECONDS ?= 60
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-without-brokers lint bench clean
+.PHONY: help demo test test-all test-without-brokers lint fuzz bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-22s %s\n' "$$name" "$$text"; done
@@ -39,6 +41,9 @@ test-without-brokers: $(STAMP)  ## what needs no broker, e.g. under another Pyth
 test-all: $(STAMP)  ## the long and root-only tests that `make test` leaves out; under 60 minutes
 	@tests/install-debian.sh test-all
 	@$(PYTEST) -q -m slow
+
+fuzz: $(STAMP)  ## broken bytes at everything that takes bytes from strangers, for SECONDS=60
+	@$(BIN)/python tests/fuzz.py $(SECONDS)
 
 bench: $(STAMP)  ## the gateway beside Mosquitto's WebSocket listener, on this machine
 	@tests/install-debian.sh bench
