@@ -1,7 +1,7 @@
 """Topic names as they come off the wire, and the names that they get in the house."""
 
 import logging
-import unicodedata
+import re
 from collections.abc import Sequence
 
 from gateway.topics import matches, validate_topic
@@ -9,10 +9,12 @@ from gateway.topics import matches, validate_topic
 logger = logging.getLogger("gateway.upstream")
 
 MAX_NAMES = 131_072
+MAX_BYTES = 8 * 1024 * 1024
+"""Of topics as they came; a name may have 64 KiB."""
 MAX_WARNINGS = 10
 
 # Characters that MQTT 5.0, 1.5.4 lets a receiver treat as malformed (Cc), and those that make a topic read as another.
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class TopicNames(dict[bytes, str]):
@@ -33,13 +35,15 @@ class TopicNames(dict[bytes, str]):
         self._own = own
         self._malformed: set[bytes] = set()
         self._warnings = 0
+        self._bytes = 0
 
     def __missing__(self, raw: bytes) -> str:
-        name = self._judge(raw)
-        if len(self) >= MAX_NAMES:
+        if len(self) >= MAX_NAMES or self._bytes > MAX_BYTES:
             self.clear()
             self._malformed.clear()
-        self[raw] = name
+            self._bytes = 0
+        self._bytes += len(raw)
+        name = self[raw] = self._judge(raw)
         return name
 
     def is_malformed(self, raw: bytes) -> bool:
@@ -53,9 +57,8 @@ class TopicNames(dict[bytes, str]):
             topic = raw.decode()
             name = self._prefix + topic
             validate_topic(name)
-            for character in topic:
-                if unicodedata.category(character) == "Cc" or character in _BIDI:
-                    raise ValueError(f"a topic holds no control character: U+{ord(character):04X}")
+            if control := _CONTROL.search(topic):
+                raise ValueError(f"a topic holds no control character: U+{ord(control[0]):04X}")
         except ValueError as error:
             self._malformed.add(raw)
             self._warn(raw, error)

@@ -71,6 +71,23 @@ def test_the_table_never_grows_beyond_its_bound(monkeypatch: pytest.MonkeyPatch)
         assert len(table) <= 10
 
 
+def test_long_topics_do_not_fill_the_memory() -> None:
+    table = TopicNames("main")
+
+    for number in range(1000):
+        assert table[b"x" * 60_000 + b"%d" % number]
+
+    assert sum(map(len, table)) < names.MAX_BYTES + 70_000
+
+
+def test_a_malformed_topic_is_still_known_as_such_when_the_table_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "MAX_NAMES", 3)
+    table = TopicNames("main")
+    for number in range(10):
+        assert table[b"a+%d" % number] == ""
+        assert table.is_malformed(b"a+%d" % number)
+
+
 def test_a_malformed_topic_is_logged_escaped_and_only_a_few_times(caplog: pytest.LogCaptureFixture) -> None:
     table = TopicNames("main")
 
