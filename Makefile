@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-without-brokers lint fuzz bench clean
+.PHONY: help demo test test-all test-without-brokers lint conformance soak fuzz bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-22s %s\n' "$$name" "$$text"; done
@@ -42,6 +42,13 @@ test-all: $(STAMP)  ## the long and root-only tests that `make test` leaves out;
 	@tests/install-debian.sh test-all
 	@$(PYTEST) -q -m slow
 
+conformance: $(STAMP)  ## the edge against the Autobahn test suite for RFC 6455 (needs Python 2.7 to install it)
+	@$(BIN)/python tests/conformance.py
+
+soak: $(STAMP)  ## the whole gateway under viewers of all kinds for SECONDS=60: memory, descriptors, gaps
+	@tests/install-debian.sh bench
+	@$(BIN)/python benchmarks/soak.py $(SECONDS)
+
 fuzz: $(STAMP)  ## broken bytes at everything that takes bytes from strangers, for SECONDS=60
 	@$(BIN)/python tests/fuzz.py $(SECONDS)
 
@@ -50,5 +57,5 @@ bench: $(STAMP)  ## the gateway beside Mosquitto's WebSocket listener, on this m
 	@$(BIN)/python benchmarks/bench.py
 
 clean:  ## virtual environments, caches, build products
-	@rm -rf .venv .venv-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-* .autobahn build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -77,7 +77,7 @@ class Bench:
             self.raw("C", 500, str(self.certificate), str(self.key))
 
     def gateway(self, mqtt: int, protocol: str = "3.1.1") -> Gateway:
-        return Gateway(self.folder, self.certificate, self.key, mqtt, self.command, protocol)
+        return Gateway(self.folder, self.certificate, self.key, mqtt, self.command, protocol=protocol)
 
     def compare(
         self, who: str, server: Server, mqtt: int, ws: int, wss: int, how: tuple[str, ...], workloads: set[str]

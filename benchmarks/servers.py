@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+# As Mosquitto here: nothing is left out for a generator that is behind.
+UNBOUNDED = '[backpressure]\nsoft = "64 MiB"\nhard = "128 MiB"'
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -76,10 +78,22 @@ class Mosquitto(Server):
 
 
 class Gateway(Server):
-    """`sensor-gateway run`, following a broker on `mqtt`, with a plain and a secure listener."""
+    """`sensor-gateway run`, following a broker on port `mqtt`, with a plain and a secure listener.
+
+    `settings` is more TOML.
+    """
 
     def __init__(
-        self, folder: Path, certificate: Path, key: Path, mqtt: int, command: Sequence[str], protocol: str = "3.1.1"
+        self,
+        folder: Path,
+        certificate: Path,
+        key: Path,
+        mqtt: int,
+        command: Sequence[str],
+        *,
+        protocol: str = "3.1.1",
+        topics: str = "sensors/#",
+        settings: str = UNBOUNDED,
     ) -> None:
         self.ws, self.wss = free_port(), free_port()
         config = folder / "gateway.toml"
@@ -93,16 +107,13 @@ drain = "0s"
 name = "bench"
 urls = ["mqtt://127.0.0.1:{mqtt}"]
 protocol = "{protocol}"
-topics = [{{ filter = "sensors/#" }}]
+topics = [{{ filter = "{topics}" }}]
 [[listen]]
 port = {self.ws}
 [[listen]]
 port = {self.wss}
 tls = {{ certificate = "{certificate}", key = "{key}" }}
-# As Mosquitto here: nothing is left out for a generator that is behind.
-[backpressure]
-soft = "64 MiB"
-hard = "128 MiB"
+{settings}
 [limits]
 connections = 5000
 connections_per_address = 5000
