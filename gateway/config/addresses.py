@@ -4,8 +4,6 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.config.availability import NOT_YET
-
 URL_SCHEMES = ("mqtt", "mqtts", "ws", "wss", "unix")
 UNIX = "unix:"
 
@@ -89,8 +87,7 @@ def url_scheme(url: str) -> str:
 
 def url_fault(url: str) -> str | None:
     """Say what is wrong with a broker's url; None when nothing is. Credentials in it are never repeated."""
-    usable = [scheme for scheme in URL_SCHEMES if f"upstream.urls={scheme}" not in NOT_YET]
-    expected = f"expected {' or '.join(f'{scheme}://' for scheme in usable)}host:port"
+    expected = "expected mqtt://host:port, with mqtts, ws or wss likewise, or unix:///path/of/socket"
     if "@" in url and url_scheme(url) != "unix":
         return "credentials do not belong into an address, expected username and password_file"
     try:
@@ -100,8 +97,6 @@ def url_fault(url: str) -> str | None:
         return f"the address cannot be understood, {expected}"
     if parts.scheme not in URL_SCHEMES or "://" not in url:
         return f'"{url}" has no known scheme, {expected}'
-    if parts.scheme not in usable:
-        return f'"{url}": {parts.scheme}:// is not supported by this version, {expected}'
     return _parts_fault(url, parts, port, expected)
 
 

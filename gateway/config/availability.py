@@ -6,13 +6,6 @@ gains it. A line names a key without list indices, or a key and one of its value
 
 NOT_YET = frozenset(
     {
-        "upstream.urls=ws",
-        "upstream.urls=wss",
-        "upstream.urls=unix",
-        "upstream.prefer_first",
-        "upstream.prefix",
-        "upstream.canary",
-        "upstream.status",
         "listen.metrics",
         "limits.last_values_memory",
         "history.disk",

@@ -15,6 +15,7 @@ from gateway.config.files import check_files
 from gateway.config.model import Config, Listen, Upstream, UpstreamTls
 from gateway.config.positions import Path
 from gateway.config.report import Report
+from gateway.topics import overlaps
 from gateway.units import format_duration, format_size
 
 CLEAR_TEXT = (
@@ -30,6 +31,7 @@ def check(config: Config, report: Report) -> None:
     for index, upstream in enumerate(config.upstream):
         _check_upstream(upstream, ("upstream", index), report)
     _check_client_ids(config.upstream, report)
+    _check_prefixes(config.upstream, report)
     for index, listen in enumerate(config.listen):
         _check_listen(listen, ("listen", index), report)
     _check_overlaps(config.listen, report)
@@ -92,6 +94,21 @@ def _check_client_ids(upstreams: tuple[Upstream, ...], report: Report) -> None:
                 "out for the other for ever, expected another one"
             )
             report.clash(("upstream", second, "client_id"), message, ("upstream", first, "client_id"))
+
+
+def _check_prefixes(upstreams: tuple[Upstream, ...], report: Report) -> None:
+    for (first, one), (second, other) in combinations(enumerate(upstreams), 2):
+        if one.prefix != other.prefix or one.name == other.name:
+            continue  # two of one name are a slip that is named already
+        pairs = ((a.filter, b.filter) for a in one.topics for b in other.topics if overlaps(a.filter, b.filter))
+        pair = next(pairs, None)
+        if pair is not None:
+            path, rival = ("upstream", second, "prefix"), ("upstream", first, "prefix")
+            message = (
+                f'"{pair[1]}" overlaps "{pair[0]}" of upstream[{first}], so that a topic could come from both, '
+                "expected another prefix for each"
+            )
+            report.clash(path if report.has(path) else ("upstream", second), message, rival)
 
 
 def _check_listen(listen: Listen, path: Path, report: Report) -> None:

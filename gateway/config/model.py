@@ -77,7 +77,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     username: Annotated[str, Row(k.text(), "empty: none")] = ""
     password_file: Annotated[Path | None, Row(k.path(), "file with the password, re-read at every connect")] = None
-    tls: Annotated[UpstreamTls, Row(Table(UpstreamTls), "for mqtts")] = UpstreamTls()
+    tls: Annotated[UpstreamTls, Row(Table(UpstreamTls), "for mqtts and wss")] = UpstreamTls()
     keepalive: Annotated[float, Row(k.duration("1s", "18h"), "a silent link is given up after 1.5 times this")] = 30.0
     session_expiry: Annotated[
         float, Row(k.duration("0s", "365d"), "how long the broker keeps our session (MQTT 5)")

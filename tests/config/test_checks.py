@@ -107,7 +107,6 @@ class TestUpstreams:
             ("broker:1883", "has no known scheme"),
             ("tcp://broker", "has no known scheme"),
             ("mqtt:broker", "has no known scheme"),
-            ("ws://broker", "ws:// is not supported by this version"),
             ("mqtt://", "names no host"),
             ("mqtt://:1883", "names no host"),
             ("mqtt://a b", "names no host"),
@@ -123,7 +122,7 @@ class TestUpstreams:
         (problem,) = folder.problems(f'[[upstream]]\nurls = [\n"mqtt://fine",\n"{url}"]')
         assert problem.startswith("config.toml:4: upstream[0].urls[1]: ")
         assert fault in problem
-        assert "expected mqtt:// or mqtts://host:port" in problem
+        assert "expected mqtt://host:port, with mqtts, ws or wss likewise" in problem
 
     @pytest.mark.parametrize("url", ["mqtt://me:hunter2@host", "me:hunter2@host", "mqtt://me:hunter2@host:99999"])
     def test_a_password_in_an_address_is_refused_and_not_repeated(self, folder: Folder, url: str) -> None:
@@ -139,10 +138,23 @@ class TestUpstreams:
 
     def test_one_broker_sees_no_client_id_twice(self, folder: Folder) -> None:
         (problem,) = folder.problems(
-            'upstream = [{ name = "a", client_id = "x" },\n{ name = "b", client_id = "x" },\n'
-            '{ name = "c", client_id = "x", urls = ["mqtt://other"] }]'
+            'upstream = [{ name = "a", client_id = "x", prefix = "a/" },\n'
+            '{ name = "b", client_id = "x", prefix = "b/" },\n'
+            '{ name = "c", client_id = "x", prefix = "c/", urls = ["mqtt://other"] }]'
         )
         assert problem.startswith('config.toml:2: upstream[1].client_id: "x" is the client id of upstream[0]')
+
+    def test_upstreams_whose_filters_overlap_need_different_prefixes(self, folder: Folder) -> None:
+        text = (
+            'upstream = [{ name = "a", topics = [{ filter = "x/#" }] },\n'
+            '{ name = "b", topics = [{ filter = "y/#" }, { filter = "+/1" }] }]'
+        )
+        assert folder.problems(text) == [
+            'config.toml:2: upstream[1]: "+/1" overlaps "x/#" of upstream[0], so that a topic could come from both, '
+            "expected another prefix for each"
+        ]
+        assert folder.load(text.replace('name = "b"', 'name = "b", prefix = "b/"')).upstream[1].prefix == "b/"
+        assert folder.load(text.replace("+/1", "z")).upstream[1].name == "b"
 
     @pytest.mark.parametrize(
         ("keys", "problem"),

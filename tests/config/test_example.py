@@ -8,7 +8,7 @@ import tomli
 from msgspec.structs import replace
 from support.configfolder import Folder
 
-from gateway.config import addresses, convert, load
+from gateway.config import convert, load
 from gateway.config import example as example_module
 from gateway.config.availability import NOT_YET
 from gateway.config.example import example
@@ -70,7 +70,7 @@ def known(model: type, prefix: str = "") -> set[str]:
 def test_what_is_held_back_is_modelled_and_loads_once_it_is_let_go(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (addresses, convert, example_module):
+    for module in (convert, example_module):
         monkeypatch.setattr(module, "NOT_YET", frozenset())
     lines = []
     for line in example().splitlines():

@@ -228,7 +228,7 @@ class TestNames:
         assert host_name()[:8] == os.uname().nodename.split(".")[0][:8]
 
     def test_a_client_id_is_made_of_the_upstream_and_the_machine(self, folder: Folder) -> None:
-        config = folder.load('upstream = [{ name = "a" }, { name = "b", urls = ["mqtt://x"] }]')
+        config = folder.load('upstream = [{ name = "a" }, { name = "b", prefix = "b/" }]')
         start = machine_id()[:8]
         assert [u.client_id for u in config.upstream] == [f"sensor-gateway-a-{start}", f"sensor-gateway-b-{start}"]
 

@@ -15,8 +15,8 @@ def test_pieces_are_merged_in_the_order_of_their_names(folder: Folder) -> None:
 
 def test_arrays_of_tables_get_longer_and_other_arrays_are_replaced(folder: Folder) -> None:
     folder.write('[[upstream]]\nname = "a"\n[[listen]]\nport = 1\n[origins]\nallow = ["https://a.org"]')
-    folder.write('[[upstream]]\nname = "b"\n[origins]\nallow = ["https://b.org"]', "conf.d/b.toml")
-    folder.write('upstream = [{ name = "c" }]', "conf.d/c.toml")
+    folder.write('[[upstream]]\nname = "b"\nprefix = "b/"\n[origins]\nallow = ["https://b.org"]', "conf.d/b.toml")
+    folder.write('upstream = [{ name = "c", prefix = "c/" }]', "conf.d/c.toml")
     config = folder.load()
     assert [upstream.name for upstream in config.upstream] == ["a", "b", "c"]
     assert [listen.port for listen in config.listen] == [1]
