@@ -101,3 +101,18 @@ def replay_of(value: Any) -> Replay:
                 except msgspec.ValidationError as error:
                     raise ValueError(f"replay: {error}") from None
     raise ValueError('replay is "last", "none", {"epoch", "offset"}, {"count"} or {"age"}')
+
+
+def replay_in(text: str) -> Replay:
+    """A replay as one word: last, none, count:N, age:SECONDS or EPOCH:OFFSET. Raises ValueError."""
+    if text == "last" or text == "none":
+        return text  # type: ignore[return-value]
+    kind, _, rest = text.partition(":")
+    try:
+        if kind == "count":
+            return ReplayCount(int(rest))
+        if kind == "age":
+            return ReplayAge(float(rest))
+        return ReplayFrom(kind, int(rest))
+    except ValueError:
+        raise ValueError("replay is last, none, count:N, age:SECONDS or EPOCH:OFFSET") from None

@@ -107,7 +107,9 @@ class Session:
         return tuple(self._table.values())
 
     def start(self, subscribe: commands.Subscribe | None = None) -> None:
-        """Say the first word, and carry out what the address already asked for."""
+        """Say the first word, and carry out what the address already asked for, where the dialect has it so."""
+        if not self.dialect.queries:
+            subscribe = None
         if self.role is None:
             if subscribe is not None:
                 self._waiting_for_auth.append(subscribe)

@@ -1,6 +1,7 @@
 """The real edge in the test's own process: server, sessions and hub over real sockets, fed by the test."""
 
 import asyncio
+import secrets
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from gateway.edge.connection import Flood
 from gateway.edge.credentials import Judge
 from gateway.edge.dialects.dialect import Dialect
-from gateway.edge.dialects.native import NAME, NativeJson
+from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.doors import Door
 from gateway.edge.frames import Desk
 from gateway.edge.front import Access, Front
@@ -64,7 +65,6 @@ class Edge:
         loop = asyncio.get_running_loop()
         self.hub = Hub(schedule=loop.call_soon, clock=time.monotonic)
         self.log = MemoryLog(self.hub.take, epoch="e1", limit=history, age=age, clock=time.monotonic)
-        native = NativeJson()
         self.upstreams = Upstreams()
         limits = limits or ServerLimits()
         self.room = Room(
@@ -84,7 +84,7 @@ class Edge:
             access=Access([parse_rule(o) for o in origins], missing, anonymous),
             judge=Judge(roles={r.name: r for r in roles}, clock=time.monotonic, wall=time.time, **(judge or {})),
             assets={"/": PAGE},
-            dialects=dialects or {"": lambda: native, NAME: lambda: native},
+            dialects=dialects or factories(Setting(limits.message_size, lambda: secrets.token_hex(8))),
             upstreams=self.upstreams,
         )
         self.server = Server(

@@ -42,6 +42,12 @@ def binary(body: bytes) -> bytes:
     return (_BINARY_HEADERS[size] if size < _TABLE else _header(BINARY, size)) + body
 
 
+def body(frame: bytes) -> bytes:
+    """What is inside one frame of ours."""
+    size = frame[1]
+    return frame[2:] if size < 126 else frame[4:] if size == 126 else frame[10:]
+
+
 def ping(body: bytes = b"") -> bytes:
     """A ping frame; at most 125 bytes of body (RFC 6455, 5.5)."""
     return _header(PING, len(body)) + body

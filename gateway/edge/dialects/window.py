@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Hashable
 
-Stamp = Callable[[bytes], tuple[bytes, Hashable | None]]
+Stamp = Callable[[bytes], tuple[bytes, tuple[Hashable, ...]]]
 
 
 class Window:
     """Frames in flight to one client.
 
-    `stamp` makes the shared frame this client's own (it gives it its packet identifier, say) and tells under which key
-    it will be acknowledged, None for a frame that nobody acknowledges. At most `count` frames are in flight, and none
-    goes out once `limit` bytes are.
+    `stamp` makes the shared bytes of a message this client's own (it gives them a packet identifier, say) and tells
+    under which keys they will be acknowledged; none for what nobody acknowledges. At most `count` keys are in flight,
+    and nothing goes out once `limit` bytes are.
     """
 
     def __init__(self, stamp: Stamp, *, count: int) -> None:
@@ -29,10 +29,11 @@ class Window:
 
     def send(self, frame: bytes) -> bytes:
         """The frame as it goes to this client; it is in flight from now on."""
-        frame, key = self._stamp(frame)
-        if key is not None:
-            self.size += len(frame) - self.unacknowledged.get(key, 0)
-            self.unacknowledged[key] = len(frame)
+        frame, keys = self._stamp(frame)
+        for key in keys:
+            share = len(frame) // len(keys)
+            self.size += share - self.unacknowledged.get(key, 0)
+            self.unacknowledged[key] = share
         return frame
 
     def acknowledge(self, key: Hashable) -> bool:
