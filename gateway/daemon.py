@@ -14,15 +14,15 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from devices.reading import DeviceState
 from devices.registry import Registry
 from gateway import __version__
 from gateway.config import Config, first_word
 from gateway.edge import static
-from gateway.edge.dialects.dialect import Dialect
-from gateway.edge.dialects.native import NAME as NATIVE
-from gateway.edge.dialects.native import JsonVariant, NativeJson
+from gateway.edge.dialects.native import JsonVariant
+from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.dialects.sse import Sse
 from gateway.edge.frames import Desk
 from gateway.edge.front import Front
@@ -189,16 +189,17 @@ class Daemon:
 
     def _front(self) -> Front:
         config = self.config
-        native = NativeJson(show_upstream=len(config.upstream) > 1, readings=self.readings.of)
-
-        def speak() -> Dialect:
-            return native
-
+        setting = Setting(
+            limit=config.limits.message_size,
+            new_id=partial(secrets.token_hex, 8),
+            show_upstream=len(config.upstream) > 1,
+            readings=self.readings.of,
+        )
         return Front(
             access=access_of(config),
             judge=judge_of(config, clock=time.monotonic, wall=time.time),
             assets=static.load(),
-            dialects={"": speak, NATIVE: speak},
+            dialects=factories(setting),
             upstreams=self.upstreams,
         )
 

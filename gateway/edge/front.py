@@ -17,6 +17,7 @@ from gateway.edge.audit import audit
 from gateway.edge.commands import Subscribe
 from gateway.edge.credentials import ANONYMOUS, Credentials, Identity, Judge, Refusal, carried
 from gateway.edge.dialects.dialect import Dialect
+from gateway.edge.dialects.registry import KINDS, PLAIN_REFUSALS
 from gateway.edge.doors import Door
 from gateway.edge.forwarded import Caller, caller_of
 from gateway.edge.hosts import is_loopback_host, is_own
@@ -105,7 +106,7 @@ class _Visit(NamedTuple):
 
 
 class Front:
-    """Judges requests. `dialects` makes the dialect of a subprotocol token; the empty token is the native one.
+    """Judges requests. `dialects` makes the dialect of a subprotocol token ("" where none is offered) or of a path.
 
     `resources` are the paths that answer with data; others put theirs in. All but `dialects` may be changed under way.
     """
@@ -140,7 +141,7 @@ class Front:
             return Reply.refusal(400, str(error))
         visit = _Visit(request, target, peer, caller)
         if "Upgrade" in request.headers and request.headers["Upgrade"].lower() == "websocket":
-            if target.path in STREAM_PATHS:
+            if target.path in STREAM_PATHS or target.path in self._dialects:
                 return self._stream(visit)
             return Reply.refusal(404, "there is no stream here: it is at /stream")
         if request.method == "OPTIONS":
@@ -149,6 +150,11 @@ class Front:
             return Reply.refusal(405, f"{shorten(request.method, 20)} is not allowed here", [("Allow", _METHODS)])
         if target.path == "/stream":
             return Reply.refusal(426, "this is a WebSocket stream", [("Upgrade", "websocket")])
+        if target.path in PLAIN_REFUSALS:
+            verdict = self._origin(visit, "allow")
+            if not verdict.allowed:
+                return self._rejected(visit, verdict)
+            return Reply.refusal(400, PLAIN_REFUSALS[target.path], self._cors(visit))
         if target.path in self.resources or target.path == EVENTS_PATH:
             return self._data(visit)
         return self._page(target.path, request)
@@ -176,11 +182,14 @@ class Front:
             subscribe = subscription_in(visit.target)
         except ValueError as error:
             return Reply.refusal(400, str(error))
-        known = [token for token in self._dialects if visit.peer.door.speaks(_kind(token))]
+        known = [token for token in self._dialects if visit.peer.door.speaks(KINDS.get(token, "native"))]
         offered = credentials.offered
-        chosen = next((token for token in offered if token in known), None)
-        if (offered and chosen is None) or (not offered and "" not in known):
-            listed = ", ".join(token for token in known if token)
+        # Some dialects have a path of their own instead of a subprotocol.
+        path = visit.target.path if visit.target.path in self._dialects else None
+        chosen = next((token for token in offered if token in known), None) if path is None else None
+        spoken = path or chosen or ""
+        if spoken not in known or (offered and path is None and chosen is None):
+            listed = ", ".join(token for token in known if token and not token.startswith("/"))
             return Reply.refusal(400, f"none of the subprotocols offered is spoken here: {listed} are")
         who = self._who(visit, credentials)
         if isinstance(who, Reply):
@@ -191,7 +200,7 @@ class Front:
         elif who is None and not self.credentials.by_message:
             close = CloseConnection(NOT_AUTHENTICATED.code, "this gateway lets nobody in without a credential")
         return Upgrade(
-            dialect=self._dialects[chosen or ""](),
+            dialect=self._dialects[spoken](),
             subprotocol=chosen,
             identity=None if isinstance(who, Refusal) else who,
             subscribe=subscribe,
@@ -358,13 +367,6 @@ class Front:
             ",".join(headers.get_all("If-None-Match")), ",".join(headers.get_all("Accept-Encoding"))
         )
         return Reply(status, body, asset.content_type, extra)
-
-
-def _kind(token: str) -> str:
-    """The kind of dialect, as `[[listen]] dialects` names it, behind a subprotocol token."""
-    if token.endswith(".stomp"):
-        return "stomp"
-    return token if token == "mqtt" else "native"
 
 
 def _named(who: Identity) -> dict[str, str]:
