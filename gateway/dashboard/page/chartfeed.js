@@ -57,7 +57,6 @@ export class ChartFeed {
     this.#series.set(series.key, series);
     const buffer = new SlotBuffer(this.#range);
     this.buffers.set(series.key, buffer);
-    for (const { time, low, high } of series.trend?.slots() ?? []) buffer.load(time, low, high, (low + high) / 2);
     this.version++;
     this.#fill(series, buffer);
   }

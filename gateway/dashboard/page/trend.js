@@ -29,19 +29,6 @@ export class Trend {
   }
 
   /**
-   * What it holds, oldest first.
-   * @returns {{time: number, low: number, high: number}[]}
-   */
-  slots() {
-    const slots = [];
-    for (let slot = Math.max(0, this.#newest - SLOTS + 1); slot <= this.#newest; slot++) {
-      const low = this.#low[slot % SLOTS];
-      if (!Number.isNaN(low)) slots.push({ time: (slot + 0.5) * SLOT_SECONDS, low, high: this.#high[slot % SLOTS] });
-    }
-    return slots;
-  }
-
-  /**
    * As the path of an SVG of this size, the newest on the right: a line through the middle of each slot, drawn from
    * its lowest to its highest value. Empty where there are not two slots to connect.
    * @param {number} now Unix seconds

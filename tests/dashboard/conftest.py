@@ -1,0 +1,90 @@
+"""A real browser for the page: Debian's Chromium, driven by Playwright."""
+
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from support.daemon import Daemon
+from support.mosquitto import Mosquitto
+from support.publisher import Publisher
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",  # the tests may run as root, where Chromium's sandbox refuses to
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, one for the run."""
+    program = shutil.which("chromium")
+    assert program, "chromium is not installed and the tests need it: apt-get install chromium"
+    # Playwright's own download of a browser is not wanted anywhere.
+    os.environ["PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD"] = "1"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile of the test's own."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="en-GB")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A tab; a script error or a breach of the content security policy in it fails the test."""
+    page = context.new_page()
+    page.set_default_timeout(10000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console",
+        lambda message: errors.append(message.text) if "Content Security Policy" in message.text else None,
+    )
+    yield page
+    assert errors == []
+
+
+def await_ready(daemon: Daemon, limit: float = 10) -> None:
+    """Returns once the gateway has its broker."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}/readyz", timeout=limit):
+                return
+        except urllib.error.HTTPError:
+            time.sleep(0.05)
+    raise TimeoutError(f"no broker after {limit:g} s:\n{daemon.log}")
+
+
+@pytest.fixture
+def daemon(mosquitto: Mosquitto, gateway: Callable[[str], Daemon]) -> Daemon:
+    """The gateway behind the test's own broker, which it follows already."""
+    daemon = gateway(
+        f'[[upstream]]\nname = "test"\nurls = ["{mosquitto.url}"]\nbackoff = {{ min = "0.5s", max = "1s" }}\n'
+    )
+    await_ready(daemon)
+    return daemon
+
+
+@pytest.fixture
+def publisher(mosquitto: Mosquitto) -> Iterator[Publisher]:
+    """Publishes to the test's own broker."""
+    with Publisher(mosquitto.port) as publisher:
+        yield publisher

@@ -1,0 +1,160 @@
+"""The page as a person meets it: values, charts, search, and what it says when something is wrong."""
+
+import csv
+import io
+import re
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+from support.daemon import Daemon
+from support.mosquitto import Mosquitto
+from support.publisher import Publisher
+
+
+def address(daemon: Daemon, rest: str = "") -> str:
+    return f"http://127.0.0.1:{daemon.port}/{rest}"
+
+
+def test_first_values_within_two_seconds(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    publisher.publish("site/boiler/state", {"temperature": 61.5, "running": True}, retain=True)
+    started = time.monotonic()
+    page.goto(address(daemon))
+    expect(page.get_by_role("link", name="Temperature")).to_contain_text("61.5", timeout=2000)
+    assert time.monotonic() - started < 2
+    publisher.publish("site/boiler/state", {"temperature": 62.25, "running": False})
+    expect(page.get_by_role("link", name="Temperature")).to_contain_text("62.25")
+    expect(page.get_by_role("link", name="Running")).to_contain_text("off")
+
+
+def test_payloads_are_text_and_never_markup(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    hostile = '<img src=x onerror="document.title=1">'
+    publisher.publish(f"a/{hostile}", hostile, retain=True)
+    publisher.publish("a/number", {hostile: 1, "unit": hostile}, retain=True)
+    page.goto(address(daemon, "#/topics"))
+    cell = page.get_by_role("row").filter(has_text="a/<img").locator("td.value")
+    expect(cell).to_have_text(hostile)
+    page.goto(address(daemon, "#/overview"))
+    expect(page.get_by_role("article")).to_contain_text("<img")
+    assert page.locator("main img").count() == 0
+
+
+def test_search_and_filters_live_in_the_address(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    for room in ("kitchen", "cellar"):
+        publisher.publish(f"home/{room}", {"temperature": 20.5, "humidity": 50}, retain=True)
+    page.goto(address(daemon))
+    expect(page.get_by_role("article")).to_have_count(2)
+    page.get_by_role("searchbox").fill("cellar temp")
+    expect(page.get_by_role("article")).to_have_count(1)
+    page.get_by_role("button", name="By quantity").click()
+    expect(page.get_by_role("heading", name="Temperature")).to_be_visible()
+    shared = page.url
+    page.goto("about:blank")
+    page.goto(shared)
+    expect(page.get_by_role("article")).to_have_count(1)
+    expect(page.get_by_role("searchbox")).to_have_value("cellar temp")
+    expect(page.get_by_role("button", name="By quantity")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_topic_under_the_glass(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    for value in (1, 2, 3):
+        publisher.publish("plant/pump", {"power": {"value": value, "unit": "kW"}})
+    publisher.publish("plant/raw", b"\x00\xffdata")
+    page.goto(address(daemon, "#/topics"))
+    page.get_by_role("link", name="plant/pump").click()
+    glass = page.get_by_role("complementary", name="Topic plant/pump")
+    expect(glass.locator("pre")).to_contain_text('"unit": "kW"')
+    expect(glass.get_by_role("listitem").filter(has_text="Power")).to_contain_text("3 kW")
+    expect(glass.locator(".earlier li")).to_have_count(2)
+    page.get_by_role("link", name="plant/raw").click()
+    expect(page.get_by_role("complementary").locator("pre")).to_contain_text("00 ff 64 61 74 61")
+    page.get_by_role("link", name="Close").click()
+    expect(page.get_by_role("complementary")).to_have_count(0)
+
+
+def saved_values(page: Page, folder: Path) -> list[float]:
+    """The last values in the chart's CSV, in order of time."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    file = folder / "chart.csv"
+    download.value.save_as(file)
+    rows = list(csv.reader(io.StringIO(file.read_text("utf-8-sig"))))
+    assert rows[0][0] == "time"
+    return [float(row[3]) for row in rows[1:]]
+
+
+def test_a_chart_of_two_readings(page: Page, daemon: Daemon, publisher: Publisher, tmp_path: Path) -> None:
+    for value in (20, 21, 22):
+        publisher.publish("home/kitchen", {"temperature": value, "humidity": 50 + value})
+    page.goto(address(daemon))
+    page.get_by_role("link", name="Temperature").press("Enter")
+    expect(page.get_by_role("row").filter(has_text="Temperature")).to_contain_text("22")
+    # What came before the page was opened is part of the chart.
+    expect(page.get_by_role("row").filter(has_text="Temperature").get_by_role("cell").nth(1)).to_have_text("20")
+    assert page.locator(".plot canvas").count() == 1
+    page.get_by_label("Add a reading to the chart").fill("home/kitchen: Humidity")
+    page.get_by_label("Add a reading to the chart").press("Enter")
+    expect(page.get_by_role("row").filter(has_text="Humidity")).to_contain_text("72")
+    publisher.publish("home/kitchen", {"temperature": 30, "humidity": 80})
+    expect(page.get_by_role("row").filter(has_text="Temperature").get_by_role("cell").nth(3)).to_have_text("30")
+    assert saved_values(page, tmp_path)[-1] == 30
+    page.get_by_role("button", name="Closer").click()
+    page.get_by_role("button", name="Back to now").click()
+    expect(page.get_by_role("button", name="Back to now")).to_be_hidden()
+
+
+def test_broker_gone_and_back(
+    page: Page, daemon: Daemon, mosquitto: Mosquitto, publisher: Publisher, tmp_path: Path
+) -> None:
+    publisher.publish("home/kitchen", {"temperature": 20})
+    page.goto(address(daemon))
+    page.get_by_role("link", name="Temperature").click()
+    expect(page.get_by_role("row").filter(has_text="Temperature")).to_contain_text("20")
+    mosquitto.kill()
+    banner = page.locator(".banner.bad")
+    expect(banner).to_contain_text(re.compile(r"The broker is (gone|being connected to).* since \d\d:\d\d"))
+    expect(page.locator(".status")).to_contain_text("No broker")
+    mosquitto.start()
+    expect(banner).to_have_count(0)
+    expect(page.locator(".status")).to_contain_text("Live")
+    with Publisher(mosquitto.port) as again:
+        for value in range(21, 31):
+            again.publish("home/kitchen", {"temperature": value})
+            time.sleep(1.05)  # a slot of this chart is a second wide: each value gets its own
+    expect(page.get_by_role("row").filter(has_text="Temperature")).to_contain_text("30")
+    assert saved_values(page, tmp_path) == list(map(float, range(20, 31)))
+
+
+def test_gateway_gone_and_back(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    publisher.publish("home/kitchen", {"temperature": 20}, retain=True)
+    page.goto(address(daemon))
+    expect(page.get_by_role("link", name="Temperature")).to_contain_text("20")
+    page.evaluate("window.same = true")
+    daemon.kill()
+    expect(page.locator(".banner.bad")).to_contain_text("No connection to the gateway")
+    daemon.start()
+    expect(page.locator(".banner.bad")).to_have_count(0, timeout=15000)
+    publisher.publish("home/kitchen", {"temperature": 23})
+    expect(page.get_by_role("link", name="Temperature")).to_contain_text("23")
+    assert page.evaluate("window.same"), "the page was reloaded"
+
+
+def test_a_wall_turns_its_pages(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    for number in range(40):
+        publisher.publish(f"hall/device-{number}", {"temperature": number, "humidity": 1, "power": 2}, retain=True)
+    page.goto(address(daemon, "?view=wall&every=1s"))
+    expect(page.get_by_role("article")).to_have_count(40)
+    expect(page.get_by_role("searchbox")).to_be_hidden()
+    first = page.locator(".sections")
+    expect(first).to_have_attribute("data-page", re.compile(r"^2 / [2-9]"))
+    expect(first).to_have_attribute("data-page", re.compile(r"^1 / [2-9]"))
+
+
+def test_the_phone_scrolls_one_way_only(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    publisher.publish("application/17c82e96-be03-4f38-aef3-f83d48582d97/device/a84041/event/up", {"temperature": 1})
+    page.set_viewport_size({"width": 360, "height": 740})
+    for view in ("overview", "topics", "gateway"):
+        page.goto(address(daemon, f"#/{view}"))
+        page.wait_for_selector("article, tbody tr, .panel")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 360, f"{view} is {wide} wide"
