@@ -46,12 +46,16 @@ PLAN = (
             *("announcer", "canary", "publishing", "session", "failback", "link", "upstreams"),
         ),
     ),
-    Wing(3, "gateway.logs", ("sqlite", "jetstream")),
+    Wing(
+        3,
+        "gateway.logs",
+        ("offsets", "blocks", "store", "shelf", "worker", "sqlite", "jetstream"),
+    ),
     Wing(3, "gateway.operations", ("notify", "health", "control", "explain")),
     Wing(
         2,
         "gateway.hub",
-        ("message", "ports", "heartbeat", "batch", "ledger", "outbox", "log", "audience", "hub"),
+        ("message", "ports", "heartbeat", "batch", "ledger", "outbox", "ring", "log", "audience", "hub"),
     ),
     Wing(1, "gateway", ("config", "memory", "metrics")),
     Wing(0, "gateway", ("errors", "units", "topics")),

@@ -138,7 +138,7 @@ class MemoryLog:
         take(self.ring.oldest - 1 if found is None else found)
 
     def offset_of_last(self, count: int, wanted: Selection, take: Callable[[int], None]) -> None:
-        take(self.ring.before_last(count, wanted.wants)[0])
+        take(self.ring.before_last(count, self._newest, wanted.wants)[0])
 
 
 __all__ = ["BLOCK", "EXPIRED", "RESTART", "Log", "MemoryLog", "Page", "Selection", "Sink"]

@@ -10,6 +10,7 @@ class Message(msgspec.Struct, gc=False):
     `timestamp` is the Unix time of arrival in seconds; None for a retained message first seen at connect, whose age
     nobody knows. `offset` is given by the log. `upstream` is the link's name. `size` is not 0 where the payload was
     above `[limits] payload`: the payload is then empty and `size` says how many bytes it had.
+    `mid` is the packet identifier of one that came with QoS 1, by which its repetition is known after a restart.
 
     Not tracked by the garbage collector: it holds no containers, and a full ring would make every collection slow.
     """
@@ -21,3 +22,4 @@ class Message(msgspec.Struct, gc=False):
     retained: bool = False
     size: int = 0
     offset: int = 0
+    mid: int = 0

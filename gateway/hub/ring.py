@@ -10,6 +10,7 @@ BLOCK = 256
 MESSAGE_OVERHEAD = (
     160  # bytes of a Message, its payload's header and its place in a block (sys.getsizeof, CPython 3.11)
 )
+KEPT = 1 << 20  # bytes up to which the newest block stays in any case
 
 
 class Block:
@@ -62,9 +63,14 @@ class Ring:
             self.expire(now)
 
     def expire(self, now: float) -> None:
-        """Drop the oldest blocks until the ring is within its bounds."""
+        """Drop the oldest blocks until the ring is within its bounds.
+
+        The newest one stays however tight they are: a reader that has caught up must find what comes next.
+        """
         blocks = self._blocks
         while blocks and (self.size > self.limit or now - blocks[0].time > self.age):
+            if len(blocks) == 1 and self.size <= KEPT:
+                break
             self.size -= blocks.popleft().size
             self._firsts.popleft()
 
@@ -99,15 +105,15 @@ class Ring:
                 return block.first - 1 if number or block.time <= since else None
         return self.newest if self._blocks else None
 
-    def before_last(self, count: int, wanted: Callable[[str], bool]) -> tuple[int, int]:
-        """The offset before the last `count` messages of wanted topics, and how many of them are missing here."""
+    def before_last(self, count: int, until: int, wanted: Callable[[str], bool]) -> tuple[int, int]:
+        """The offset before the last `count` wanted messages up to `until`, and how many of them are missing here."""
         verdicts: dict[str, bool] = {}
         for block in reversed(self._blocks):
             for message in reversed(block.messages):
                 verdict = verdicts.get(message.topic)
                 if verdict is None:
                     verdict = verdicts[message.topic] = wanted(message.topic)
-                if verdict:
+                if verdict and message.offset <= until:
                     count -= 1
                     if count <= 0:
                         return message.offset - 1, 0

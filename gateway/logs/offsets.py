@@ -1,0 +1,155 @@
+"""The file that keeps offsets from ever naming two messages: `offsets` in the state folder.
+
+It holds the epoch and a mark above every offset that may be in use, synced before any of them is. After an unclean
+stop the counter goes on from the mark, never from the last stored row: what was given and not stored is skipped. The
+epoch is new where the machine is another one (a cloned card), after `renew` (a restored backup), and where the file
+does not fit the rows that are stored.
+"""
+
+import os
+import secrets
+import threading
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+RESERVE = 65_536
+NAME = "offsets"
+MACHINE_ID = Path("/etc/machine-id")
+_SLOT = 512
+
+
+class _Record(msgspec.Struct, frozen=True):
+    number: int
+    epoch: str
+    machine: str
+    mark: int
+    stopped: int | None = None
+
+
+class Resumed(NamedTuple):
+    """How the counter goes on: the next offset is above `newest`; `skipped` (first, last) was reserved by a run that
+    did not end well, and may or may not name messages."""
+
+    epoch: str
+    newest: int
+    skipped: tuple[int, int] | None
+
+
+class Offsets:
+    """Reserves offsets in blocks of 65,536.
+
+    The file has its full size from the beginning and is overwritten in place, so that a full disk cannot keep the mark
+    from moving; two slots are written in turn, so that a torn write leaves the other. `reserve` may be called from two
+    threads.
+    """
+
+    def __init__(self, folder: Path, *, machine_id: Path = MACHINE_ID) -> None:
+        self.path = folder / NAME
+        self.reserved = 0
+        self._machine_id = machine_id
+        self._record = _Record(0, "", "", 0)
+        self._lock = threading.Lock()
+
+    def resume(self, last_stored: int) -> Resumed:
+        """Take up where the last run ended, and reserve the first block. `last_stored` is the newest offset on disk.
+
+        Raises OSError where nothing can be written.
+        """
+        machine = _machine(self._machine_id)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        found = read(self.path)
+        skipped = None
+        if found is None:
+            # Without the file nobody knows what was in use: new names for everything.
+            newest = last_stored + RESERVE if last_stored else 0
+            record = _Record(0, _epoch(), machine, newest)
+        else:
+            newest = found.mark if found.stopped is None else found.stopped
+            record = found
+            if found.machine != machine or last_stored > newest:
+                newest = max(newest, last_stored)
+                record = msgspec.structs.replace(found, epoch=_epoch(), machine=machine)
+            elif newest > last_stored and found.stopped is None:
+                skipped = last_stored + 1, newest
+        self._record = msgspec.structs.replace(record, mark=newest, stopped=None)
+        self.reserve(newest, record.epoch)
+        return Resumed(record.epoch, newest, skipped)
+
+    def reserve(self, used: int, epoch: str) -> None:
+        """Let the block of offsets after `used` be used under `epoch`. Returns once that is on disk. Raises OSError."""
+        with self._lock:
+            if used + RESERVE > self.reserved:
+                self._write(msgspec.structs.replace(self._record, mark=used + RESERVE, epoch=epoch))
+                self.reserved = used + RESERVE
+
+    def stop(self, newest: int) -> None:
+        """A clean end: the next run goes on after `newest`. Raises OSError."""
+        with self._lock:
+            self._write(msgspec.structs.replace(self._record, stopped=newest))
+
+    def _write(self, record: _Record) -> None:
+        record = msgspec.structs.replace(record, number=self._record.number + 1)
+        body = msgspec.json.encode(record)
+        slot = b"%08x %b\n" % (zlib.crc32(body), body)
+        fresh = not self.path.exists()
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if fresh:
+                os.pwrite(file, b" " * (2 * _SLOT), 0)
+            os.pwrite(file, slot.ljust(_SLOT), _SLOT * (record.number % 2))
+            os.fsync(file)
+        finally:
+            os.close(file)
+        if fresh:
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        self._record = record
+
+
+def read(path: Path) -> _Record | None:
+    """The newest whole record in the file; None where there is none."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    found = []
+    for start in (0, _SLOT):
+        check, _, body = data[start : start + _SLOT].strip().partition(b" ")
+        try:
+            if int(check, 16) == zlib.crc32(body):
+                found.append(msgspec.json.decode(body, type=_Record))
+        except (ValueError, msgspec.DecodeError):
+            continue  # torn, or never written: the other slot counts
+    return max(found, key=lambda record: record.number, default=None)
+
+
+def renew(folder: Path) -> None:
+    """Give the folder a new epoch: what is in it was restored, later offsets may have been in use since.
+
+    Raises OSError.
+    """
+    path = folder / NAME
+    found = read(path)
+    if found is not None:
+        offsets = Offsets(folder)
+        offsets._record = found
+        offsets._write(msgspec.structs.replace(found, epoch=_epoch()))
+
+
+def _epoch() -> str:
+    return secrets.token_hex(4)
+
+
+def _machine(path: Path) -> str:
+    """A digest of the machine's id: the id itself is confidential (machine-id(5))."""
+    try:
+        text = path.read_bytes().strip()
+    except OSError:
+        return ""  # a container without one cannot be told from its clone
+    return f"{zlib.crc32(b'sensor-gateway ' + text):08x}"

@@ -1,0 +1,86 @@
+import pytest
+
+from gateway.logs.offsets import RESERVE, Offsets, read, renew
+
+
+@pytest.fixture
+def offsets(tmp_path, machine_id):
+    return lambda: Offsets(tmp_path, machine_id=machine_id)
+
+
+def test_the_first_run_begins_at_one_and_has_a_block_reserved(offsets, tmp_path):
+    run = offsets()
+    resumed = run.resume(0)
+    assert (resumed.newest, resumed.skipped) == (0, None)
+    assert run.reserved == RESERVE
+    assert read(tmp_path / "offsets").mark == RESERVE
+
+
+def test_after_a_clean_stop_no_offset_is_skipped(offsets):
+    run = offsets()
+    epoch = run.resume(0).epoch
+    run.stop(123)
+    assert offsets().resume(123) == (epoch, 123, None)
+
+
+def test_after_an_unclean_stop_everything_reserved_is_skipped(offsets):
+    run = offsets()
+    epoch = run.resume(0).epoch
+    run.reserve(RESERVE, epoch)
+    assert offsets().resume(70_000) == (epoch, 2 * RESERVE, (70_001, 2 * RESERVE))
+    # Twice in a row, with nothing stored in between.
+    assert offsets().resume(70_000) == (epoch, 3 * RESERVE, (70_001, 3 * RESERVE))
+
+
+def test_a_torn_record_leaves_the_one_before(offsets, tmp_path):
+    run = offsets()
+    epoch = run.resume(0).epoch
+    run.reserve(RESERVE, epoch)
+    file = tmp_path / "offsets"
+    data = bytearray(file.read_bytes())
+    newest = read(file).number % 2 * 512
+    data[newest + 30] ^= 1
+    file.write_bytes(data)
+    assert read(file).mark == RESERVE
+    assert offsets().resume(0).epoch == epoch
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff" * 1024])
+def test_a_lost_file_means_a_new_epoch_above_what_is_stored(offsets, tmp_path, content):
+    epoch = offsets().resume(0).epoch
+    (tmp_path / "offsets").write_bytes(content)
+    resumed = offsets().resume(500)
+    assert resumed.epoch != epoch
+    assert resumed.newest > 500
+
+
+def test_another_machine_means_a_new_epoch(offsets, machine_id):
+    run = offsets()
+    epoch = run.resume(0).epoch
+    run.stop(10)
+    machine_id.write_text("clone")
+    assert offsets().resume(10).epoch != epoch
+
+
+def test_a_machine_without_an_id_keeps_its_epoch(offsets, machine_id):
+    machine_id.unlink()
+    run = offsets()
+    epoch = run.resume(0).epoch
+    run.stop(10)
+    assert offsets().resume(10).epoch == epoch
+
+
+def test_renew_changes_the_epoch_and_nothing_else(offsets, tmp_path):
+    run = offsets()
+    epoch = run.resume(0).epoch
+    run.stop(10)
+    renew(tmp_path)
+    resumed = offsets().resume(10)
+    assert resumed.epoch != epoch
+    assert resumed.newest == 10
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, machine_id):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        Offsets(tmp_path / "file" / "state", machine_id=machine_id).resume(0)
