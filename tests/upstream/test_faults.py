@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from support import mqttpackets as packets
+from support.brokerproxy import BrokerProxy
 from support.fakebroker import FakeBroker, Peer, ignore
-from support.faultproxy import FaultProxy
 from support.links import QUICK, Collector, MakeLink
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
@@ -59,7 +59,7 @@ async def test_a_session_that_is_kept_loses_nothing_at_qos_1(
     make_link: MakeLink, collector: Collector, tmp_path: Path
 ) -> None:
     with Mosquitto(persistence_dir=tmp_path) as broker, MqttPublisher(broker.port) as publisher:
-        async with FaultProxy(broker.port) as proxy:
+        async with BrokerProxy(broker.port) as proxy:
             link = make_link(proxy.url)
             await collector.connected()
             proxy.refuse = True
@@ -222,7 +222,7 @@ async def test_two_gateways_with_one_client_id_do_not_storm_the_broker(
 async def test_a_half_open_link_is_found_in_time(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector, keepalive: float
 ) -> None:
-    async with FaultProxy(mosquitto.port) as proxy:
+    async with BrokerProxy(mosquitto.port) as proxy:
         make_link(proxy.url, keepalive=keepalive)
         await collector.connected()
         await hears(mosquitto.port, collector)
@@ -270,7 +270,7 @@ async def test_a_slow_large_message_does_not_look_like_silence(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
 ) -> None:
     """The PINGRESP stands behind the message for longer than the keep-alive (paho #914)."""
-    async with FaultProxy(mosquitto.port) as proxy:
+    async with BrokerProxy(mosquitto.port) as proxy:
         make_link(proxy.url, keepalive=1.0, link_options={"payload_limit": 16 * 1024 * 1024})
         await collector.connected()
         proxy.bandwidth = 2_500_000
@@ -297,7 +297,7 @@ async def test_a_loop_that_stood_still_does_not_blame_the_broker(
 async def test_a_slow_lossy_jittery_link_brings_everything_in_order(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
 ) -> None:
-    async with FaultProxy(mosquitto.port) as proxy:
+    async with BrokerProxy(mosquitto.port) as proxy:
         proxy.latency, proxy.jitter, proxy.loss, proxy.bandwidth = 0.02, 0.05, 0.05, 200_000
         make_link(proxy.url)
         await collector.connected()
@@ -313,7 +313,7 @@ async def test_a_slow_lossy_jittery_link_brings_everything_in_order(
 async def test_resets_and_half_closes_are_mended(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
 ) -> None:
-    async with FaultProxy(mosquitto.port) as proxy:
+    async with BrokerProxy(mosquitto.port) as proxy:
         make_link(proxy.url)
         await collector.connected()
         for number, fault in enumerate((proxy.reset, proxy.half_close, proxy.reset)):
@@ -324,7 +324,7 @@ async def test_resets_and_half_closes_are_mended(
 
 
 async def test_a_stalled_link_catches_up(mosquitto: Mosquitto, make_link: MakeLink, collector: Collector) -> None:
-    async with FaultProxy(mosquitto.port) as proxy:
+    async with BrokerProxy(mosquitto.port) as proxy:
         make_link(proxy.url)
         await collector.connected()
         proxy.stall()
@@ -343,7 +343,7 @@ async def test_a_flapping_link_loses_nothing_at_qos_1(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector, seconds: float, up: float, down: float
 ) -> None:
     sent = 0
-    async with FaultProxy(mosquitto.port) as proxy:
+    async with BrokerProxy(mosquitto.port) as proxy:
         link = make_link(proxy.url)
         await collector.connected()
         with MqttPublisher(mosquitto.port) as publisher:
