@@ -1,5 +1,6 @@
 """`demo`: broker, simulated sensors, certificate and gateway on loopback, without any configuration."""
 
+import os
 import shutil
 import socket
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, signal
+from signal import SIG_BLOCK, SIG_IGN, SIGHUP, SIGINT, SIGTERM, pthread_sigmask, signal, sigwait
 from types import FrameType
 
 import click
@@ -38,8 +39,8 @@ def run_demo(*, broker: str | None, devices: int) -> int:
     program = None if broker else find_program()
     if broker is None and program is None:
         raise GatewayError(NEEDS_BROKER)
-    for number in (SIGTERM, SIGHUP):  # a closed terminal or a plain kill clean up as well
-        signal(number, _interrupt)
+    signal(SIGTERM, _interrupt)  # a plain kill cleans up as well
+    end_with_the_terminal()
     with ExitStack() as stack:
         try:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sensor-gateway-demo-")))
@@ -56,12 +57,26 @@ def run_demo(*, broker: str | None, devices: int) -> int:
         except KeyboardInterrupt:
             return 0
         finally:
-            for number in (SIGINT, SIGTERM, SIGHUP):  # an impatient second Ctrl-C would leave the folder behind
+            for number in (SIGINT, SIGTERM):  # an impatient second Ctrl-C would leave the folder behind
                 signal(number, SIG_IGN)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def end_with_the_terminal() -> None:
+    """Turn the hang-up of a closed terminal into SIGTERM.
+
+    It means "reload" to the daemon, whose handler would win: so it is blocked everywhere and waited for by a thread.
+    """
+    pthread_sigmask(SIG_BLOCK, {SIGHUP})
+
+    def wait() -> None:
+        sigwait({SIGHUP})
+        os.kill(os.getpid(), SIGTERM)
+
+    threading.Thread(target=wait, name="hang-up", daemon=True).start()
 
 
 def write_config(folder: Path, broker: str) -> Config:
