@@ -44,18 +44,22 @@ class Acknowledgements:
         if not session_present:
             self._seen.clear()
 
-    def redelivered(self, receipt: Receipt) -> bool:
-        """Whether a message with the DUP flag was taken in before: it is to be acknowledged, not published."""
-        return self._seen.get(receipt[0]) == receipt[1:]
-
-    def take_in(self, receipts: Sequence[Receipt]) -> Callable[[], None]:
-        """Remember a turn's QoS 1 messages. What it returns is called when all of them may be acknowledged."""
+    def remember(self, receipts: Sequence[Receipt]) -> None:
+        """Messages of an earlier run that are durable: the broker may not know yet, and send them again."""
         seen = self._seen
         for mid, topic, digest in receipts:
             seen.pop(mid, None)
             seen[mid] = (topic, digest)
         while len(seen) > REMEMBERED:
             del seen[next(iter(seen))]
+
+    def redelivered(self, receipt: Receipt) -> bool:
+        """Whether a message with the DUP flag was taken in before: it is to be acknowledged, not published."""
+        return self._seen.get(receipt[0]) == receipt[1:]
+
+    def take_in(self, receipts: Sequence[Receipt]) -> Callable[[], None]:
+        """Remember a turn's QoS 1 messages. What it returns is called when all of them may be acknowledged."""
+        self.remember(receipts)
         batch = _Batch(self._generation, [receipt[0] for receipt in receipts])
         self._waiting.append(batch)
 

@@ -194,7 +194,9 @@ class BufferedSocket:
                         append(make(topic, data[cut:stop], now, upstream))
                     else:
                         payload = data[cut:stop]
-                        if head & 2:
+                        if not head & 2:
+                            mid = 0
+                        else:
                             receipt = (mid, topic, hash(payload))
                             if head & 8 and self._acknowledgements.redelivered(receipt):
                                 self._counters.repeated += 1
@@ -204,7 +206,7 @@ class BufferedSocket:
                                 continue
                             receipts.append(receipt)
                         # Whoever sent a retained value, nobody says when.
-                        append(make(topic, payload, None if head & 1 else now, upstream, bool(head & 1)))
+                        append(make(topic, payload, None if head & 1 else now, upstream, bool(head & 1), 0, 0, mid))
                     position = stop
                     budget -= 1
             except IndexError:
@@ -291,7 +293,7 @@ class BufferedSocket:
             over = 0 if size <= self._payload_limit else size
             self._counters.oversize += bool(over)
             retained = bool(head & 1)
-            messages.append(Message(topic, payload, None if retained else now, self._upstream, retained, over))
+            messages.append(Message(topic, payload, None if retained else now, self._upstream, retained, over, 0, mid))
         return None
 
     def _reject(self, raw: bytes, payload: bytes) -> None:

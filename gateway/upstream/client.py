@@ -148,6 +148,10 @@ class MqttClient:
 
     # What a link does with it
 
+    def remember(self, receipts: Sequence[Receipt]) -> None:
+        """Messages of QoS 1 that an earlier run took in: if the broker sends them again, they are acknowledged only."""
+        self._acknowledgements.remember(receipts)
+
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted us and the connection stands as far as anybody knows."""

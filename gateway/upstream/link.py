@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from gateway.config import Upstream
 from gateway.errors import UpstreamError
+from gateway.hub.message import Message
 from gateway.hub.ports import BLIND, CONNECTED, REFUSED, WAITING, Publisher, UpstreamListener, UpstreamState
 from gateway.upstream.address import Address, parse
 from gateway.upstream.announcer import Announcer
@@ -29,7 +30,7 @@ from gateway.upstream.subscriptions import Grant, refusals, wanted
 
 logger = logging.getLogger("gateway.upstream")
 
-STOP_LIMIT = 2.0
+STOP_LIMIT = 1.0
 BIRTH_GRACE = 2.0
 SOON = 0.05
 SUSPICIOUS = 3
@@ -107,13 +108,17 @@ class Link:
         """Whether the broker has accepted us and the filters."""
         return self.state.state in (CONNECTED, BLIND)
 
+    def remember(self, messages: Sequence[Message]) -> None:
+        """Before `start`: the last QoS 1 messages of an earlier run that are durable, the newest last."""
+        self._session.remember([(m.mid, m.topic, hash(m.payload) if m.payload else m.size) for m in messages])
+
     def start(self) -> None:
         """Begin to connect, and go on for ever. Raises UpstreamError where this paho cannot be driven."""
         verify_paho()
         self._task = self._loop.create_task(self._run(), name=f"upstream-{self.name}")
 
     async def stop(self) -> None:
-        """Say goodbye to the broker (`offline`, DISCONNECT) and end, within about two seconds."""
+        """Say goodbye to the broker (`offline`, DISCONNECT) and end, within about a second."""
         self._stopping = True
         self._say("offline")
         await self._session.close(STOP_LIMIT)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gateway.config import Upstream
 from gateway.errors import UpstreamError
 from gateway.hub.ports import Publisher
+from gateway.upstream.acknowledgements import Receipt
 from gateway.upstream.address import Address
 from gateway.upstream.bufferedsocket import OVERSIZE, TOPIC_ALIASES
 from gateway.upstream.client import MqttClient
@@ -65,6 +66,7 @@ class Session:
         self._counters = counters
         self._clock = clock
         self._payload_limit = payload_limit
+        self._remembered: list[Receipt] = []
         self._client: MqttClient | None = None
         self._answers: dict[int, asyncio.Future[Sequence[Any]]] = {}
         self._connack: asyncio.Future[tuple[Any, bool, Any]] | None = None
@@ -79,6 +81,10 @@ class Session:
     def version_5(self) -> bool:
         """Whether MQTT 5 is spoken."""
         return self._client is not None and self._client.version_5
+
+    def remember(self, receipts: list[Receipt]) -> None:
+        """Messages of QoS 1 that an earlier run took in durably: sent again, they are acknowledged only."""
+        self._remembered = receipts
 
     def keeps(self, settings: Upstream, version_5: bool, client_id: str) -> bool:
         """Whether a connection like this takes up what is unanswered of the one before."""
@@ -118,6 +124,7 @@ class Session:
                 counters=self._counters,
                 clock=self._clock,
             )
+            self._client.remember(self._remembered)
         self._lost = self._loop.create_future()
         self._connack = self._loop.create_future()
         self._client.open(
@@ -149,6 +156,8 @@ class Session:
 
     async def subscribe(self, filters: Sequence[tuple[str, int]], *, session_present: bool) -> Sequence[Grant]:
         """Subscribe and wait for what is granted. Raises UpstreamError."""
+        if self._lost.done():
+            raise self._lost.result()
         if not filters or self._client is None:
             return ()
         future: asyncio.Future[Sequence[Any]] = self._loop.create_future()

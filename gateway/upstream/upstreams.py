@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from gateway.config import Upstream
+from gateway.hub.message import Message
 from gateway.hub.ports import Publisher, UpstreamListener, UpstreamState
 from gateway.upstream.link import Link
 
@@ -55,13 +56,21 @@ class Upstreams:
         """The state of every link, in the order of the configuration."""
         return [link.state for link in self._links.values()]
 
+    def remember(self, messages: Sequence[Message]) -> None:
+        """Before `start`: the last QoS 1 messages (with their `mid`) that a durable log holds, the newest last.
+
+        What the broker sends again of them after a kill is acknowledged, and not published a second time.
+        """
+        for name, link in self._links.items():
+            link.remember([message for message in messages if message.upstream == name and message.mid])
+
     def start(self) -> None:
         """Let every link connect. Raises UpstreamError where paho cannot be driven."""
         for link in self._links.values():
             link.start()
 
     async def stop(self) -> None:
-        """Say goodbye to all brokers, within about two seconds."""
+        """Say goodbye to all brokers, within about a second."""
         await asyncio.gather(*(link.stop() for link in self._links.values()))
 
     async def reload(self, settings: Sequence[Upstream]) -> None:

@@ -112,7 +112,13 @@ def published(draw: st.DrawFn, version_5: bool) -> tuple[bytes, Message | None]:
         return packet, None
     over = len(payload) > LIMIT
     return packet, Message(
-        topic, b"" if over else payload, None if retain else 5.0, "main", retain, len(payload) if over else 0
+        topic,
+        b"" if over else payload,
+        None if retain else 5.0,
+        "main",
+        retain,
+        len(payload) if over else 0,
+        mid=mid if qos else 0,
     )
 
 

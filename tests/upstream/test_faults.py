@@ -208,14 +208,14 @@ async def test_two_gateways_with_one_client_id_do_not_storm_the_broker(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
 ) -> None:
     """Mosquitto 2.0 does not say who took over; both see their connection closed, and wait longer each time."""
-    backoff = Backoff(min=0.02, max=1.0, stable=30)
+    backoff = Backoff(min=0.2, max=1.0, stable=30)
     for _ in range(2):
         make_link(mosquitto.url, backoff=backoff)
     await collector.until(lambda: any("another client with the id" in str(state.reason) for state in collector.states))
     before = mosquitto.log.count("already connected, closing old")
     await asyncio.sleep(3)
 
-    assert mosquitto.log.count("already connected, closing old") - before <= 12
+    assert mosquitto.log.count("already connected, closing old") - before <= 20
 
 
 @pytest.mark.parametrize("keepalive", [1.0, 2.0])

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 from support import mqttpackets as packets
 from support.fakebroker import FakeBroker, Peer
-from support.links import Collector, MakeLink
+from support.links import Collector, MakeLink, settings
 
 from gateway.config import UpstreamTopic
+from gateway.hub.message import Message
+from gateway.upstream.link import Link
 
 GARBAGE = {
     "text": b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9,
@@ -402,6 +404,39 @@ async def test_durable_of_an_earlier_connection_acknowledges_nothing(make_link: 
 
         assert broker.peer.acknowledged == [7, 8]
         assert collector.payloads == [b"1", b"2"]
+
+
+async def test_what_an_earlier_run_made_durable_is_acknowledged_and_not_published_again(
+    collector: Collector,
+) -> None:
+    """After a kill between the commit and the PUBACK; another message under the same number is no repetition."""
+
+    async def resume(peer: Peer) -> None:
+        peer.accept(session_present=True)
+
+    earlier = [Message("p/a", b"old", 1.0, "main", mid=3), Message("p/b", b"old", 1.0, "main", mid=4)]
+    async with FakeBroker(on_connect=resume) as broker:
+        link = Link(
+            settings(broker.url, prefix="p/"),
+            publisher=collector,
+            listener=collector,
+            loop=asyncio.get_running_loop(),
+            durable=True,
+        )
+        link.remember(earlier)
+        link.start()
+        await collector.connected()
+        broker.peer.publish("a", b"old", qos=1, mid=3, dup=True)
+        broker.peer.publish("b", b"new", qos=1, mid=4, dup=True)
+        broker.peer.publish("a", b"old", qos=1, mid=5)
+        await broker.until(lambda: len(broker.peer.acknowledged) == 3)
+        await link.stop()
+
+    assert [(message.topic, message.payload, message.mid) for message in collector.messages] == [
+        ("p/b", b"new", 4),
+        ("p/a", b"old", 5),
+    ]
+    assert link.counters.repeated == 1
 
 
 async def test_qos_2_filters_are_subscribed_at_qos_1_where_messages_must_be_durable(
