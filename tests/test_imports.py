@@ -25,7 +25,7 @@ class Wing:
 
 PLAN = (
     Wing(5, "gateway", ("commands", "cli", "__main__")),
-    Wing(4, "gateway", ("daemon",)),
+    Wing(4, "gateway", ("lifecycle", "daemon")),
     Wing(
         3,
         "gateway.edge",
@@ -49,13 +49,16 @@ PLAN = (
     Wing(
         3,
         "gateway.logs",
-        ("offsets", "blocks", "store", "shelf", "worker", "sqlite", "jetstream"),
+        ("offsets", "blocks", "store", "shelf", "worker", "sqlite", "jetstream", "choose"),
     ),
-    Wing(3, "gateway.operations", ("notify", "health", "control", "explain")),
+    Wing(3, "gateway.operations", ("lines", "repeats", "inherited", "logs", "notify", "health", "control", "explain")),
     Wing(
         2,
         "gateway.hub",
-        ("message", "ports", "heartbeat", "batch", "ledger", "outbox", "ring", "log", "audience", "hub"),
+        (
+            *("message", "ports", "readings", "heartbeat", "wheel", "batch", "ledger", "budget", "outbox"),
+            *("ring", "log", "audience", "hub"),
+        ),
     ),
     Wing(1, "gateway", ("config", "memory", "metrics")),
     Wing(0, "gateway", ("errors", "units", "topics")),
