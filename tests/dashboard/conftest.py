@@ -1,41 +1,23 @@
 """A real browser for the page: Debian's Chromium, driven by Playwright."""
 
-import os
-import shutil
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
+from support.browser import chromium
 from support.daemon import Daemon
 from support.mosquitto import Mosquitto
 from support.publisher import Publisher
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",  # the tests may run as root, where Chromium's sandbox refuses to
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, one for the run."""
-    program = shutil.which("chromium")
-    assert program, "chromium is not installed and the tests need it: apt-get install chromium"
-    # Playwright's own download of a browser is not wanted anywhere.
-    os.environ["PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD"] = "1"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

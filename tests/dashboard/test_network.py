@@ -31,6 +31,20 @@ def test_behind_a_prefix(page: Page, daemon: Daemon, publisher: Publisher) -> No
         page.close()
 
 
+def test_websocket_blocked(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    publisher.publish("home/kitchen", {"temperature": 20}, retain=True)
+    with FaultProxy(daemon.port, block_upgrades=True) as proxy:
+        page.goto(f"http://127.0.0.1:{proxy.port}/")
+        expect(page.get_by_role("link", name="Temperature")).to_contain_text("20")
+        expect(page.locator(".banner.info")).to_contain_text("Server-Sent Events")
+        publisher.publish("home/kitchen", {"temperature": 21})
+        expect(page.get_by_role("link", name="Temperature")).to_contain_text("21")
+        page.get_by_role("link", name="Temperature").click()
+        publisher.publish("home/kitchen", {"temperature": 22})
+        expect(page.get_by_role("row").filter(has_text="Temperature")).to_contain_text("22")
+        page.close()
+
+
 def values_in(page: Page, tmp_path: Path) -> list[float]:
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
