@@ -8,11 +8,6 @@ NOT_YET = frozenset(
     {
         "listen.metrics",
         "limits.last_values_memory",
-        "history.disk",
-        "history.disk_limit",
-        "history.disk_age",
-        "history.commit",
-        "history.durable",
         "device.stale_after",
     }
 )

@@ -37,6 +37,7 @@ def check(config: Config, report: Report) -> None:
     _check_overlaps(config.listen, report)
     _check_anonymous(config, report)
     _check_bounds(config, report)
+    _check_history(config, report)
     _check_devices(config, report)
     check_files(config, report)
 
@@ -154,6 +155,15 @@ def _check_anonymous(config: Config, report: Report) -> None:
         elif anonymous and anonymous != "local" and anonymous not in roles:
             known = ", ".join(f'"{name}"' for name in ("local", "", *roles))
             report.clash(path, f'no [[role]] is named "{anonymous}", expected one of: {known}', *named)
+
+
+def _check_history(config: Config, report: Report) -> None:
+    if config.history.durable and config.history.disk is None:
+        report.clash(
+            ("history", "durable"),
+            'there is no disk to wait for, expected disk = "history.db" or durable = false',
+            ("history", "disk"),
+        )
 
 
 def _check_bounds(config: Config, report: Report) -> None:

@@ -66,6 +66,7 @@ class Hub:
         self.forgotten = 0
         self.settled = 0
         self.turns = 0
+        self.latency: Callable[[float], None] | None = None  # told once a turn: seconds until every client had it
         self._schedule = schedule
         self._clock = clock
         self._kept = kept
@@ -80,6 +81,7 @@ class Hub:
         self._flood = False
         self._breath_until = 0.0
         self._newest = 0
+        self._taken_at = 0.0
         self._gone_delivered = 0
 
     @property
@@ -149,9 +151,20 @@ class Hub:
         if dirty:
             if not self._scheduled:
                 self._scheduled = True
+                self._taken_at = self._clock()
                 self._schedule(self.flush)
         else:
             self.settled = self._newest
+
+    def restore(self, messages: list[Message], newest: int) -> None:
+        """Take up the last values of an earlier run, before there are clients; the log goes on after `newest`."""
+        for message in messages[-self.last_values :]:
+            topic = self._topics[message.topic] = _Topic()
+            topic.last, topic.size = message, len(message.payload)
+            self._memory += TOPIC_OVERHEAD + topic.size
+        if self._memory > self.last_values_memory:
+            self._forget()
+        self._newest = self.settled = newest
 
     def flush(self) -> None:
         """One slice of handing out; goes on in the next turn where time ran out."""
@@ -183,6 +196,8 @@ class Hub:
             self._schedule(self.flush)
         else:
             self.settled = self._newest
+            if self.latency is not None:
+                self.latency(clock() - self._taken_at)
 
     def join(self, viewer: Viewer, key: AudienceKey) -> Audience:
         """Let `viewer` have every message that `key` wants, from the next one on."""

@@ -44,15 +44,30 @@ class Selection(NamedTuple):
         return any(matches(f, topic) for f in self.filters) and not any(matches(d, topic) for d in self.denies)
 
 
-class Log(Protocol):
-    """What every log offers.
+class Recent(NamedTuple):
+    """What a new run takes up: the last value of each topic, and the newest messages that came with QoS 1."""
 
-    `epoch` names the run of offsets. What is in memory is answered within the call, the rest later, in a turn of the
-    loop of its own; a callback is called exactly once. Whatever a log hands on stays in memory long enough that a
-    reader at the newest page finds it there: `near` says from where on.
+    last: list[Message]
+    acknowledged: list[Message]
+
+
+class Log(Protocol):
+    """What every log offers. `open` comes first, `close` last.
+
+    `epoch` names the run of offsets; while `suspect` is set (the wall clock is wrong), age deletes nothing. What is in
+    memory is answered within the call, the rest later, in a turn of the loop of its own; a callback is called exactly
+    once. Whatever a log hands on stays in memory long enough that a reader at the newest page finds it there: `near`
+    says from where on.
     """
 
     epoch: str
+    suspect: bool
+
+    def open(self) -> Recent:
+        """Take up where the last run ended. May block for a second; never raises for what a disk does."""
+
+    def close(self) -> None:
+        """Store what waits, and end."""
 
     @property
     def newest(self) -> int:
@@ -87,6 +102,7 @@ class MemoryLog:
 
     near = 0
     busy = False
+    suspect = False
 
     def __init__(self, sink: Sink, *, epoch: str, limit: int, age: float, clock: Callable[[], float]) -> None:
         self.epoch = epoch
@@ -94,6 +110,12 @@ class MemoryLog:
         self._sink = sink
         self._clock = clock
         self._newest = 0
+
+    def open(self) -> Recent:
+        return Recent([], [])
+
+    def close(self) -> None:
+        """Nothing is kept."""
 
     @property
     def newest(self) -> int:
@@ -141,4 +163,4 @@ class MemoryLog:
         take(self.ring.before_last(count, self._newest, wanted.wants)[0])
 
 
-__all__ = ["BLOCK", "EXPIRED", "RESTART", "Log", "MemoryLog", "Page", "Selection", "Sink"]
+__all__ = ["BLOCK", "EXPIRED", "RESTART", "Log", "MemoryLog", "Page", "Recent", "Selection", "Sink"]

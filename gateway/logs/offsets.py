@@ -6,18 +6,23 @@ epoch is new where the machine is another one (a cloned card), after `renew` (a 
 does not fit the rows that are stored.
 """
 
+import fcntl
 import os
 import secrets
 import threading
+import time
 import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from gateway.errors import GatewayError
+
 RESERVE = 65_536
 NAME = "offsets"
 MACHINE_ID = Path("/etc/machine-id")
+PATIENCE = 5.0  # seconds that a run waits for the one before it to end
 _SLOT = 512
 
 
@@ -42,8 +47,8 @@ class Offsets:
     """Reserves offsets in blocks of 65,536.
 
     The file has its full size from the beginning and is overwritten in place, so that a full disk cannot keep the mark
-    from moving; two slots are written in turn, so that a torn write leaves the other. `reserve` may be called from two
-    threads.
+    from moving; two slots are written in turn, so that a torn write leaves the other. It is locked from `resume` on, so
+    that two gateways cannot give the same offsets. `reserve` may be called from two threads.
     """
 
     def __init__(self, folder: Path, *, machine_id: Path = MACHINE_ID) -> None:
@@ -52,14 +57,16 @@ class Offsets:
         self._machine_id = machine_id
         self._record = _Record(0, "", "", 0)
         self._lock = threading.Lock()
+        self._file = -1
 
     def resume(self, last_stored: int) -> Resumed:
         """Take up where the last run ended, and reserve the first block. `last_stored` is the newest offset on disk.
 
-        Raises OSError where nothing can be written.
+        Raises OSError where nothing can be written, GatewayError where another gateway holds the folder.
         """
         machine = _machine(self._machine_id)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._take()
         found = read(self.path)
         skipped = None
         if found is None:
@@ -90,25 +97,43 @@ class Offsets:
         with self._lock:
             self._write(msgspec.structs.replace(self._record, stopped=newest))
 
-    def _write(self, record: _Record) -> None:
-        record = msgspec.structs.replace(record, number=self._record.number + 1)
-        body = msgspec.json.encode(record)
-        slot = b"%08x %b\n" % (zlib.crc32(body), body)
+    def release(self) -> None:
+        """Let another run have the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _take(self) -> None:
+        """Open and lock the file; a new one is as long as it will ever be."""
         fresh = not self.path.exists()
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if fresh:
-                os.pwrite(file, b" " * (2 * _SLOT), 0)
-            os.pwrite(file, slot.ljust(_SLOT), _SLOT * (record.number % 2))
-            os.fsync(file)
-        finally:
-            os.close(file)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    self.release()
+                    raise GatewayError(
+                        f"{self.path.parent}: another gateway is running on this state folder; "
+                        "give each its own [gateway] state_dir"
+                    ) from None
+                time.sleep(0.05)
         if fresh:
+            os.pwrite(self._file, b" " * (2 * _SLOT), 0)
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+    def _write(self, record: _Record) -> None:
+        record = msgspec.structs.replace(record, number=self._record.number + 1)
+        body = msgspec.json.encode(record)
+        slot = b"%08x %b\n" % (zlib.crc32(body), body)
+        os.pwrite(self._file, slot.ljust(_SLOT), _SLOT * (record.number % 2))
+        os.fsync(self._file)
         self._record = record
 
 
@@ -132,14 +157,17 @@ def read(path: Path) -> _Record | None:
 def renew(folder: Path) -> None:
     """Give the folder a new epoch: what is in it was restored, later offsets may have been in use since.
 
-    Raises OSError.
+    Raises OSError, GatewayError where a gateway is running on it.
     """
-    path = folder / NAME
-    found = read(path)
+    offsets = Offsets(folder)
+    found = read(offsets.path)
     if found is not None:
-        offsets = Offsets(folder)
-        offsets._record = found
-        offsets._write(msgspec.structs.replace(found, epoch=_epoch()))
+        offsets._take()
+        try:
+            offsets._record = found
+            offsets._write(msgspec.structs.replace(found, epoch=_epoch()))
+        finally:
+            offsets.release()
 
 
 def _epoch() -> str:

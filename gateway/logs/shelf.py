@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.hub.log import BLOCK, EXPIRED, Page, Selection
+from gateway.hub.log import BLOCK, EXPIRED, Page, Recent, Selection
 from gateway.hub.message import Message
 from gateway.logs.blocks import DamagedBlock, topics_of, unpack
 from gateway.logs.store import BUSY, MinuteRow
@@ -23,13 +23,6 @@ class Span(NamedTuple):
     last: int
     since: float | None
     until: float | None
-
-
-class Recent(NamedTuple):
-    """What a new run takes up: the last value of each topic, and the newest messages that came with QoS 1."""
-
-    last: list[Message]
-    acknowledged: list[Message]
 
 
 class Shelf:

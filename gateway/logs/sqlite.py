@@ -15,11 +15,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from gateway.hub.log import EXPIRED, RESTART, Page, Selection, Sink
+from gateway.hub.log import EXPIRED, RESTART, Page, Recent, Selection, Sink
 from gateway.hub.message import Message
 from gateway.hub.ring import Ring
 from gateway.logs.offsets import MACHINE_ID, RESERVE, Offsets
-from gateway.logs.shelf import Recent, Shelf
+from gateway.logs.shelf import Shelf
 from gateway.logs.store import Hole, Store, aside, boot_id, damaged, torn
 from gateway.logs.worker import Done, Work, Worker
 
@@ -100,7 +100,10 @@ class SqliteLog:
     # Life.
 
     def open(self) -> Recent:
-        """Take up where the last run ended. Blocks for what reading the newest blocks takes, at most about a second."""
+        """Take up where the last run ended. Blocks for what reading the newest blocks takes, at most about a second.
+
+        Raises GatewayError where another gateway runs on the same state folder.
+        """
         cut = torn(self._path)
         stored = 0
         failure: Exception | None = None
@@ -134,7 +137,9 @@ class SqliteLog:
         return Recent([], [])
 
     def close(self) -> None:
-        """Store what waits, and end. Blocks for a few seconds at most."""
+        """Store what waits, and end. Blocks for a few seconds at most; a second time it does nothing."""
+        if self._closed:
+            return
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -142,6 +147,7 @@ class SqliteLog:
         self.shelf.close()
         if not self.writer.stop(STOP):
             logger.warning("history: the disk did not answer within %g s; what waited is lost", STOP)
+            self._offsets.release()
             return
         self._committed = max(self._committed, self._written)
         while (chunk := self._chunk()) is not None:
@@ -157,6 +163,7 @@ class SqliteLog:
                 self._offsets.stop(self._given)
         except (OSError, sqlite3.Error) as error:
             logger.warning("history: not closed cleanly: %s", error)
+        self._offsets.release()
 
     # The way of a message.
 

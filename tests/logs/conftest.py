@@ -78,6 +78,7 @@ def crash(log):
     folder = log._path.parent
     kept = {file: file.read_bytes() for file in folder.iterdir() if not file.name.endswith("-shm")}
     log.store.drop()
+    log._offsets.release()
     for file in folder.iterdir():
         file.unlink()
     for file, data in kept.items():

@@ -1,11 +1,24 @@
 import pytest
 
+from gateway.errors import GatewayError
+from gateway.logs import offsets as module
 from gateway.logs.offsets import RESERVE, Offsets, read, renew
 
 
 @pytest.fixture
 def offsets(tmp_path, machine_id):
-    return lambda: Offsets(tmp_path, machine_id=machine_id)
+    """A function that begins a run, at which the one before it ends."""
+    made = []
+
+    def make():
+        for before in made:
+            before.release()
+        made.append(Offsets(tmp_path, machine_id=machine_id))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.release()
 
 
 def test_the_first_run_begins_at_one_and_has_a_block_reserved(offsets, tmp_path):
@@ -74,6 +87,7 @@ def test_renew_changes_the_epoch_and_nothing_else(offsets, tmp_path):
     run = offsets()
     epoch = run.resume(0).epoch
     run.stop(10)
+    run.release()
     renew(tmp_path)
     resumed = offsets().resume(10)
     assert resumed.epoch != epoch
@@ -84,3 +98,12 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, machine_id):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         Offsets(tmp_path / "file" / "state", machine_id=machine_id).resume(0)
+
+
+def test_two_gateways_cannot_share_a_folder(offsets, tmp_path, machine_id, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    offsets().resume(0)
+    with pytest.raises(GatewayError, match="another gateway is running"):
+        Offsets(tmp_path, machine_id=machine_id).resume(0)
+    with pytest.raises(GatewayError, match="another gateway is running"):
+        renew(tmp_path)

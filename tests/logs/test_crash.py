@@ -1,0 +1,253 @@
+"""The real daemon and a real broker, killed without warning: delivered and named in gaps is all that was sent."""
+
+import asyncio
+import itertools
+import os
+import random
+import shutil
+import threading
+
+import msgspec
+import pytest
+from support.daemon import Daemon
+from support.mosquitto import Mosquitto
+from support.mqttpublisher import MqttPublisher
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+CONFIG = """
+[gateway]
+state_dir = "{folder}/state"
+drain = "1s"
+[[upstream]]
+name = "main"
+urls = ["mqtt://127.0.0.1:%d"]
+client_id = "gateway-under-test"
+session_expiry = "1h"
+backoff = {min = "100ms", max = "200ms"}
+topics = [{filter = "t/#", qos = 1}]
+[history]
+disk = "history.db"
+durable = true
+"""
+
+
+class Viewer:
+    """Follows the stream through all crashes, resuming where it was."""
+
+    def __init__(self, url):
+        self.url = url
+        self.epoch = None
+        self.offset = None
+        self.numbers = []
+        self.names = []
+        self.gaps = []
+
+    async def run(self):
+        while True:
+            replay = "none" if self.offset is None else f"{self.epoch}:{self.offset}"
+            try:
+                async with connect(f"{self.url}?topic=t/%23&replay={replay}", compression=None, proxy=None) as client:
+                    async for text in client:
+                        self.take(msgspec.json.decode(text))
+            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError):
+                await asyncio.sleep(0.05)
+
+    def take(self, told):
+        if told["type"] == "welcome":
+            self.epoch = told["epoch"]
+            if self.offset is None:
+                self.offset = told["offset"]
+        elif told["type"] == "message":
+            self.numbers.append(told["data"])
+            self.names.append((self.epoch, told["offset"]))
+            self.offset = max(self.offset, told["offset"])
+        elif told["type"] == "gap":
+            self.gaps.append(told)
+
+
+class Load(threading.Thread):
+    """Publishes 0, 1, 2, … at QoS 1, each once the broker has the one before."""
+
+    def __init__(self, port):
+        super().__init__()
+        self.port = port
+        self.sent = 0
+        self.ended = threading.Event()
+
+    def run(self):
+        with MqttPublisher(self.port) as publisher:
+            while not self.ended.is_set():
+                publisher.publish(f"t/{self.sent % 5}", str(self.sent), qos=1)
+                self.sent += 1
+                self.ended.wait(0.0005)
+
+    def end(self):
+        self.ended.set()
+        self.join()
+
+
+async def until(condition, seconds=30.0):
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - another process's doing
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    persisted = tmp_path / "broker"
+    persisted.mkdir()
+    with Mosquitto(persistence_dir=persisted, config="max_queued_messages 0") as broker:
+        yield broker
+
+
+@pytest.fixture
+def daemon(broker):
+    with Daemon(CONFIG % broker.port) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+async def viewer(daemon):
+    viewer = Viewer(daemon.url)
+    task = asyncio.create_task(viewer.run())
+    await until(lambda: viewer.epoch is not None)
+    yield viewer
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def connected(daemon, times):
+    await until(lambda: daemon.log.count("main: connected") >= times)
+
+
+async def test_killed_under_load_and_resumed_nothing_is_missing_and_nothing_comes_twice(broker, daemon, viewer):
+    await connected(daemon, 1)
+    load = Load(broker.port)
+    load.start()
+    try:
+        for number in range(3):
+            before = len(viewer.numbers)
+            await until(lambda before=before: len(viewer.numbers) > before + 300)
+            await asyncio.sleep(random.uniform(0, 0.2))
+            await asyncio.to_thread(daemon.kill)
+            await asyncio.to_thread(daemon.start)
+            await connected(daemon, number + 2)
+    finally:
+        await asyncio.to_thread(load.end)
+    await until(lambda: len(viewer.numbers) >= load.sent)
+    await asyncio.sleep(0.3)
+    assert viewer.numbers == sorted(viewer.numbers)
+    assert viewer.numbers == list(range(load.sent))
+    assert len(viewer.names) == len(set(viewer.names))
+    assert [gap["count"] for gap in viewer.gaps if gap["reason"] == "restart"] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_power_cut_that_tears_the_write_ahead_log_is_named(broker, daemon, viewer, seed):
+    await connected(daemon, 1)
+    load = Load(broker.port)
+    load.start()
+    try:
+        await until(lambda: len(viewer.numbers) > 500)
+        await asyncio.to_thread(daemon.kill)
+        log = daemon.folder / "state" / "history.db-wal"
+        os.truncate(log, random.Random(seed).randrange(log.stat().st_size))
+        await asyncio.to_thread(daemon.start)
+        await connected(daemon, 2)
+    finally:
+        await asyncio.to_thread(load.end)
+    await until(lambda: viewer.numbers and viewer.numbers[-1] == load.sent - 1)
+    missing = set(range(load.sent)) - set(viewer.numbers)
+    assert len(viewer.numbers) == len(set(viewer.numbers))
+    assert len(viewer.names) == len(set(viewer.names))
+    if missing:
+        assert any(gap["count"] is None for gap in viewer.gaps)
+    # A second viewer that comes from before the cut is told what it cannot have any more.
+    late = Viewer(daemon.url)
+    late.epoch, late.offset = viewer.epoch, 0
+    task = asyncio.create_task(late.run())
+    await until(lambda: late.numbers and late.numbers[-1] == load.sent - 1)
+    task.cancel()
+    await asyncio.wait({task})
+    assert len(late.numbers) == len(set(late.numbers))
+    if len(late.numbers) < load.sent:
+        assert any(gap["count"] is None for gap in late.gaps)
+
+
+async def test_a_cloned_state_folder_never_uses_a_name_twice(broker, daemon, viewer, tmp_path):
+    await connected(daemon, 1)
+    with MqttPublisher(broker.port) as publisher:
+        for number in range(200):
+            publisher.publish("t/x", str(number), qos=1)
+    await until(lambda: len(viewer.numbers) == 200)
+    clone = tmp_path / "clone"
+    await asyncio.to_thread(daemon.kill)
+    shutil.copytree(daemon.folder / "state", clone)
+    # The machine that the card was put into has another id: the one that was written down is not its.
+    file = clone / "offsets"
+    records = file.read_bytes()
+    with Daemon(CONFIG.replace("{folder}/state", str(clone)) % broker.port) as other:
+        same = Viewer(other.url)
+        task = asyncio.create_task(same.run())
+        await until(lambda: same.epoch is not None)
+        task.cancel()
+        await asyncio.wait({task})
+        assert same.epoch == viewer.epoch
+    file.write_bytes(b"".join(_with_machine(records[at : at + 512]) for at in (0, 512)))
+    with Daemon(CONFIG.replace("{folder}/state", str(clone)) % broker.port) as other:
+        late = Viewer(other.url)
+        late.epoch, late.offset = viewer.epoch, viewer.offset
+        task = asyncio.create_task(late.run())
+        await until(lambda: late.gaps and late.numbers)
+        task.cancel()
+        await asyncio.wait({task})
+    assert late.epoch != viewer.epoch
+    assert late.gaps[0]["reason"] == "restart"
+    assert late.gaps[0]["count"] is None
+
+
+def _with_machine(slot):
+    import zlib
+
+    body = slot.strip().partition(b" ")[2]
+    if not body:
+        return slot
+    record = msgspec.json.decode(body)
+    record["machine"] = "00000000"
+    body = msgspec.json.encode(record)
+    return (b"%08x %b\n" % (zlib.crc32(body), body)).ljust(512)
+
+
+async def test_a_restored_backup_never_uses_a_name_twice(broker, daemon, viewer, tmp_path):
+    from gateway.logs.offsets import renew
+
+    await connected(daemon, 1)
+    numbers = itertools.count()
+    with MqttPublisher(broker.port) as publisher:
+
+        async def publish(count):
+            for _ in range(count):
+                publisher.publish("t/x", str(next(numbers)), qos=1)
+            total = len(viewer.numbers) + count
+            await until(lambda: len(viewer.numbers) >= total)
+
+        await publish(100)
+        await asyncio.to_thread(daemon.stop)
+        shutil.copytree(daemon.folder / "state", tmp_path / "backup")
+        await asyncio.to_thread(daemon.start)
+        await connected(daemon, 2)
+        await until(lambda: viewer.gaps == [])
+        await publish(100)
+        await asyncio.to_thread(daemon.stop)
+        shutil.rmtree(daemon.folder / "state")
+        shutil.copytree(tmp_path / "backup", daemon.folder / "state")
+        renew(daemon.folder / "state")
+        await asyncio.to_thread(daemon.start)
+        await connected(daemon, 3)
+        await until(lambda: viewer.gaps)
+        last = len(viewer.numbers)
+        publisher.publish("t/x", str(next(numbers)), qos=1)
+        await until(lambda: len(viewer.numbers) > last and viewer.numbers[-1] == 200)
+    assert len(viewer.names) == len(set(viewer.names))
+    assert [gap["reason"] for gap in viewer.gaps] == ["restart"]
