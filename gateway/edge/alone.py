@@ -10,6 +10,7 @@ from gateway.edge.dialects.window import Window
 from gateway.edge.wire import Line
 from gateway.errors import SLOW_CONSUMER
 from gateway.hub.batch import Batch
+from gateway.hub.ledger import Ledger
 from gateway.hub.outbox import Overflow
 
 FRAMES = 256  # go out together
@@ -52,6 +53,18 @@ class Alone:
             self._line.abort(SLOW_CONSUMER.meaning)
             return
         self.release()
+
+    @property
+    def behind(self) -> bool:
+        return self._line.behind or bool(self._backlog)
+
+    def owe(self, ledger: Ledger) -> None:
+        self._backlog.owe(ledger)
+        self.release()
+
+    def end(self) -> None:
+        """The client is gone: give back what waits."""
+        self._backlog.close()
 
     def deliver(self, frame: bytes) -> None:
         """Send an answer: it waits for no acknowledgement."""

@@ -32,6 +32,7 @@ from gateway.edge.session import Session
 from gateway.edge.tls import names_in
 from gateway.errors import BAD_UTF8, NO_PONG, NOT_AUTHENTICATED, SLOW_CONSUMER, CloseConnection
 from gateway.hub.batch import Batch, solo
+from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Beat, Heartbeat
 from gateway.hub.ledger import Ledger
 from gateway.hub.outbox import Bounds, Outbox, Overflow
@@ -87,6 +88,7 @@ class Host(Protocol):
 
     loop: asyncio.AbstractEventLoop
     bounds: Bounds
+    budget: Budget
     flood: Flood
     clock: Callable[[], float]
 
@@ -108,6 +110,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_behind",
         "_bytes_budget",
         "_closing_at",
         "_decoder",
@@ -175,6 +178,7 @@ class Connection:
         self.failure: str | None = None
         self.lost = 0
         self.rtt: float | None = None
+        self._behind = False
         self._limit = OFFER if context is None else OFFER_TLS
         self._outbox: Outbox | None = None
         self._protocol = _Protocol(max_size=message_size, logger=_quiet)
@@ -223,7 +227,11 @@ class Connection:
             if self.secure:
                 outbox.refused(batch)
             else:
-                outbox.push(batch, now=self._host.clock())
+                try:
+                    outbox.push(batch, now=self._host.clock())
+                except Overflow:
+                    self._overflowed()
+                    return
             self._want_write()
         elif self.state is not State.GONE:
             self.abort(str(error))
@@ -350,10 +358,20 @@ class Connection:
 
     def backlog(self) -> Outbox:
         """A further outbox for this client, under the same bounds."""
-        return Outbox(self._host.bounds, self._gap)
+        return Outbox(self._host.bounds, self._gap, budget=self._host.budget)
 
     def abort(self, reason: str) -> None:
         """End at once; what the kernel still holds for the client is thrown away."""
+    @property
+    def behind(self) -> bool:
+        """Whether messages have been waiting here, or were merged or dropped, since the last look."""
+        behind, self._behind = self._behind or self.queued, False
+        return behind
+
+    def owe(self, ledger: Ledger) -> None:
+        if frame := self._gap(ledger):
+            self.deliver(frame)
+
         if self.state is State.GONE:
             return
         self.failure = self.failure or reason
@@ -525,15 +543,25 @@ class Connection:
     # Writing.
 
     def _open_outbox(self) -> Outbox:
-        outbox = self._outbox = Outbox(self._host.bounds, self._gap)
+        budget = self._host.budget
+        outbox = self._outbox = Outbox(self._host.bounds, self._gap, budget=budget, end=self._sacrificed)
+        budget.open(outbox)
         return outbox
 
     def _gap(self, ledger: Ledger) -> bytes:
-        self.lost += ledger.count
+        if ledger.reason == "slow-consumer":
+            self.lost += ledger.count
+            self._behind = True
         if self.session is None:
             return b""
         dialect: Dialect = self.session.dialect
         return dialect.event(gap_of(ledger))
+    def _close_outbox(self) -> None:
+        outbox, self._outbox = self._outbox, None
+        if outbox is not None:
+            outbox.close()
+            self._host.budget.close(outbox)
+
 
     def _control(self) -> None:
         """Queue what the protocol has to say (pong, ping, close) in the control lane."""
@@ -549,7 +577,8 @@ class Connection:
             try:
                 outbox.control(data)
             except Overflow:
-                self._overflowed()
+                self._host.count("slow-consumer")
+                self.abort(SLOW_CONSUMER.meaning)
                 return
         if self.queued:
             return
@@ -587,7 +616,7 @@ class Connection:
     def _drained(self) -> None:
         self._stop_writing()
         self.queued = False
-        self._outbox = None
+        self._close_outbox()
         if self.state is State.OPEN:
             if self._closing_at is None and self.session is not None:
                 self.session.drained()
@@ -631,7 +660,13 @@ class Connection:
     def _leave_hub(self) -> None:
         if self.session is not None:
             self.session.end()
+        """Past its bounds: what has not been offered is dropped at once, and one who reads a little learns the code."""
 
+        self._fail(SLOW_CONSUMER.code, SLOW_CONSUMER.meaning)
+
+    def _sacrificed(self) -> None:
+        """All clients together hold too much, and this one the most: the kernel's share goes with it."""
+        self._host.count("memory")
     def _finish_stream(self) -> None:
         """End a stream of plain HTTP behind what has been said: the end of the connection is the end of the answer."""
         if self.state is not State.OPEN:
@@ -668,7 +703,7 @@ class Connection:
             self._stop_writing()
             self._host.loop.remove_reader(fd)
         self._sock.close()
-        self._outbox = None
+        self._close_outbox()
         self.queued = False
         self._host.forget(self)
 

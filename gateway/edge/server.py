@@ -30,6 +30,7 @@ from gateway.edge.listeners import Endpoint, Listeners
 from gateway.edge.proxy_protocol import Source
 from gateway.edge.session import Room, Session
 from gateway.errors import FULL, NOT_AUTHENTICATED, RESTART, STOPPING
+from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Heartbeat
 from gateway.hub.outbox import Bounds
 from gateway.hub.ports import UpstreamState
@@ -73,6 +74,7 @@ class Server:
         room: Room,
         limits: ServerLimits,
         bounds: Bounds,
+        budget: Budget | None = None,
         flood: Flood | None = None,
         sse: Dialect | None = None,
     ) -> None:
@@ -81,11 +83,13 @@ class Server:
         self.room = room
         self.limits = limits
         self.bounds = bounds
+        self.budget = budget or Budget()
         self.flood = flood or Flood()
         self.clock: Callable[[], float] = room.clock
         self.connections: dict[int, Connection] = {}
         self.counts: Counter[str] = Counter()
         self.accepted = 0
+        self._gone_lost = 0
         self.started = room.wall()
         self.listeners = Listeners(
             self,
@@ -264,6 +268,7 @@ class Server:
     # Coming in.
 
     def refusal(self, peer: str, door: Door, waiting: int) -> str | None:
+            self._gone_lost += connection.lost
         if len(self.connections) + waiting >= self.limits.connections + SPARE:
             return "connections"
         if peer == "unix" or is_trusted(peer, door.proxies):
@@ -380,6 +385,7 @@ _REASONS = {400: "malformed", 401: "not-authenticated", 403: "origin", 421: "hos
 
 def _user(identity: Identity) -> tuple[str, str]:
     return identity.method, identity.user
+            self.budget.tick()
 
 
 def _less(counter: Counter[Key], key: Key) -> None:

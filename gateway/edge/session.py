@@ -148,6 +148,8 @@ class Session:
         self._replays.end()
         if self.audience is not None:
             self._room.hub.leave(self._wire, self.audience, gone=True)
+        if self._alone is not None:
+            self._alone.end()
             self.audience = None
 
     def drained(self) -> None:

@@ -12,6 +12,10 @@ class Wire(Viewer, Protocol):
     def deliver(self, frame: bytes) -> None:
         """Send a frame of this client's own, in its place behind what already waits."""
 
+    @property
+    def behind(self) -> bool:
+        """Whether messages have been waiting, or were merged or dropped, since the last look."""
+
 
 class Line(Wire, Protocol):
     """The connection as its session sees it."""

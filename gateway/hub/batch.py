@@ -9,12 +9,13 @@ from gateway.hub.message import Message
 class Batch:
     """Immutable: the joined bytes, and per message where its frame lies.
 
-    `messages` is None for a frame of one client's own (a reply, a gap, a heartbeat): no policy may shed that.
-    `mergeable` tells of a topic whether the client asked for its newest value only (mode "latest"); `kept` whether its
-    messages are never merged (buttons, alarms).
+    `messages` is None for frames of one client's own: no policy may shed those. `own` ones (a reply, a gap, a
+    heartbeat) count as waiting; those of a replay are paced by the client's socket and trip no bound. `mergeable` tells
+    of a topic whether the client asked for its newest value only (mode "latest"); `kept` whether its messages are never
+    merged (buttons, alarms). `holders` is the number of places in outboxes that refer to it.
     """
 
-    __slots__ = ("_ends", "_frames", "blob", "kept", "mergeable", "messages")
+    __slots__ = ("_ends", "_frames", "blob", "holders", "kept", "mergeable", "messages", "own")
 
     def __init__(
         self,
@@ -24,6 +25,7 @@ class Batch:
         blob: bytes | None = None,
         mergeable: Callable[[str], bool] | None = None,
         kept: Callable[[str], bool] | None = None,
+        own: bool = False,
     ) -> None:
         if blob is None:
             blob = frames[0] if len(frames) == 1 else b"".join(frames)
@@ -31,6 +33,8 @@ class Batch:
         self.messages = messages
         self.mergeable = mergeable
         self.kept = kept
+        self.own = own
+        self.holders = 0
         self._frames: list[bytes] | None = frames
         self._ends: list[int] | None = None
 
@@ -62,4 +66,4 @@ class Batch:
 
 def solo(frame: bytes) -> Batch:
     """One client's own frame, which no policy touches."""
-    return Batch([frame], None, blob=frame)
+    return Batch([frame], None, blob=frame, own=True)

@@ -13,9 +13,11 @@ from enum import Enum
 import msgspec
 
 from gateway.hub.batch import Batch, solo
+from gateway.hub.budget import Budget
 from gateway.hub.ledger import Ledger
 
 CONTROL_LIMIT = 16 * 1024
+OWN_LIMIT = 2  # times `hard` of what no policy may shed
 
 
 class Policy(Enum):
@@ -54,34 +56,61 @@ class Outbox:
     """What one client still has to get.
 
     `size` is the number of bytes that wait in the data lane, `bounds` what may. `gap` encodes a Ledger as a frame of
-    the client's dialect. `lost` sums up every message that this client did not get, for the figures.
+    the client's dialect. `lost` sums up every message that this client did not get, for the figures. What it holds is
+    counted in `budget`, which calls `end` where that client has to go for the sake of the others; `moved` and `idle`
+    are the budget's own.
     """
 
     __slots__ = (
+        "_acting",
         "_asked",
+        "_budget",
         "_control",
         "_control_size",
+        "_end",
         "_entries",
         "_gap",
         "_merged_size",
         "_offered",
+        "_offered_batch",
+        "_offered_own",
+        "_offered_paced",
         "_over_since",
+        "_paced",
         "bounds",
+        "idle",
         "ledger",
         "lost",
+        "moved",
         "size",
     )
 
-    def __init__(self, bounds: Bounds, gap: Callable[[Ledger], bytes]) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        gap: Callable[[Ledger], bytes],
+        *,
+        budget: Budget | None = None,
+        end: Callable[[], None] | None = None,
+    ) -> None:
         self.bounds = bounds
+        self.moved = True
+        self.idle = 0
         self._gap = gap
+        self._budget = budget or Budget()
+        self._end = end
         self._entries: deque[_Entry] = deque()
         self._control: deque[bytes] = deque()
         self._control_size = 0
         self._offered: memoryview | None = None
+        self._offered_batch: Batch | None = None
+        self._offered_own = 0
+        self._offered_paced = 0
+        self._paced = 0
         self._merged_size = 0
         self._over_since: float | None = None
         self._asked = False
+        self._acting = False
         self.ledger = Ledger("slow-consumer")
         self.size = 0
         self.lost = 0
@@ -102,24 +131,41 @@ class Outbox:
         self.push(solo(frame), now=None)
 
     def push(self, batch: Batch, *, now: float | None, first: int = 0) -> None:
-        """Queue `batch` from its message number `first` on; `now` is monotonic seconds (None: never past bounds).
+        """Queue `batch` from its message number `first` on; `now` is monotonic seconds, needed for messages only.
 
-        Raises Overflow where the policy is to disconnect.
+        Raises Overflow where the policy is to disconnect, or more waits than any policy may shed.
         """
         entry = _Entry(batch, first)
         self._entries.append(entry)
+        self._budget.hold(batch)
         if batch.mergeable is not None:
             self._asked = True
-        self.size += entry.size() if first else len(batch.blob)
-        if now is not None and self.size > self.bounds.soft:
-            self._enforce(now)
+        size = entry.size() if first else len(batch.blob)
+        self.size += size
+        if batch.messages is not None:
+            if self.waiting > self.bounds.soft:
+                self._enforce(now)
+        elif not batch.own:
+            self._paced += size
+        elif self.waiting > OWN_LIMIT * self.bounds.hard and len(self._entries) > 1:
+            raise Overflow("more waits than any policy may shed")
+
+    def owe(self, ledger: Ledger) -> None:
+        """Tell of what the client did not get for another reason, in its place."""
+        if frame := self._gap(ledger):
+            self.solo(frame)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that count against the bounds: all but those of replays, which go only as fast as the socket takes."""
+        return self.size - self._paced - self._offered_paced
 
     def resume(self, batch: Batch, taken: int, *, now: float) -> None:
         """Queue what is left of `batch` after the socket took `taken` bytes of it at once."""
         number = batch.holding(taken)
         if taken > batch.start(number):
             end = batch.ends[number]
-            self._offered = memoryview(batch.blob)[taken:end]
+            self._offer(batch, memoryview(batch.blob)[taken:end])
             self.size += end - taken
             number += 1
         if number < len(batch.ends):
@@ -127,7 +173,7 @@ class Outbox:
 
     def refused(self, batch: Batch) -> None:
         """Queue `batch`, whose bytes the socket was offered whole and did not take: the same must be offered again."""
-        self._offered = memoryview(batch.blob)
+        self._offer(batch, memoryview(batch.blob))
         self.size += len(batch.blob)
 
     def chunk(self, limit: int) -> memoryview | None:
@@ -140,15 +186,19 @@ class Outbox:
     def took(self, count: int) -> None:
         """The socket took `count` bytes of the chunk."""
         assert self._offered is not None
+        if count:
+            self.moved = True
         self.size -= count
-        self._offered = self._offered[count:] if count < len(self._offered) else None
-        if self.size <= self.bounds.soft // 4:
-            self._over_since = None
+        if count < len(self._offered):
+            self._offered = self._offered[count:]
+            self._offered_paced = min(self._offered_paced, len(self._offered))
+        else:
+            self._retire()
+        self._relax()
 
     def take(self, count: int, size: int) -> list[bytes]:
         """Take out the oldest frames, up to `count` and about `size` bytes: for a client that is served alone."""
-        if self._asked and self._entries:
-            self._merge(asked_only=True)
+        self._thin()
         frames = []
         if self.ledger.count and (frame := self._gap(self.ledger.take())):
             frames.append(frame)
@@ -161,18 +211,38 @@ class Outbox:
             count -= 1
             size -= end - start
             self.size -= end - start
+            if batch.messages is None and not batch.own:
+                self._paced -= end - start
             entry.first += 1
             if entry.first == len(batch.ends):
                 self._entries.popleft()
-        if self.size <= self.bounds.soft // 4:
-            self._over_since = None
+                self._budget.release(batch)
+        self._relax()
         return frames
 
     def clear(self) -> None:
         """Drop all data that no byte of which has been offered: a close frame ends what a client gets."""
+        for entry in self._entries:
+            self._budget.release(entry.batch)
         self._entries.clear()
+        self._paced = 0
         self.ledger.take()
         self.size = len(self._offered) if self._offered is not None else 0
+
+    def close(self) -> None:
+        """Nothing will be taken any more: give back what is held."""
+        self.clear()
+        self._retire()
+        self.size = 0
+
+    def shed(self) -> None:
+        """Drop every message within reach, and book it."""
+        self._drop(-1)
+
+    def end(self) -> None:
+        """End the client for the sake of the others."""
+        if self._end is not None:
+            self._end()
 
     def overdue(self, now: float) -> bool:
         """Whether this client has been past `hard` for longer than `patience`."""
@@ -187,24 +257,23 @@ class Outbox:
             frames = b"".join(self._control)
             self._control.clear()
             self._control_size = 0
-            self._offered = memoryview(frames)
+            self._offer_own(frames)
             self.size += len(frames)
             return True
-        if self._asked and self._entries:
-            self._merge(asked_only=True)
+        self._thin()
+        parts: list[bytes | memoryview] = []
+        room = limit
         # Some dialects have no word for a gap.
         if self.ledger.count and (frame := self._gap(self.ledger.take())):
-            self._offered = memoryview(frame)
             self.size += len(frame)
-            return True
-        if not self._entries:
-            return False
-        parts: list[memoryview] = []
-        room = limit
+            parts.append(frame)
+            room -= len(frame)
+        only: Batch | None = None
         while self._entries and room > 0:
             entry = self._entries[0]
             batch = entry.batch
             start, end = batch.start(entry.first), len(batch.blob)
+            whole = True
             if end - start > room:
                 # Cut between two messages, so that what stays is within the policy's reach.
                 last = max(batch.holding(start + room - 1), entry.first + (not parts))
@@ -213,29 +282,75 @@ class Outbox:
                 end = batch.ends[last - 1]
                 if last < len(batch.ends):
                     entry.first = last
+                    whole = False
                     room = end - start
-                else:
-                    self._entries.popleft()
-            else:
+            if whole:
                 self._entries.popleft()
+            if batch.messages is None and not batch.own:
+                self._paced -= end - start
+                self._offered_paced += end - start
+            only = None if parts else batch
             parts.append(memoryview(batch.blob)[start:end])
+            if whole:
+                self._budget.release(batch)
             room -= end - start
-        self._offered = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
+        if not parts:
+            return False
+        if only is not None:
+            self._offer(only, memoryview(parts[0]))
+            return True
+        self._offer_own(b"".join(parts))
         return True
 
-    def _enforce(self, now: float) -> None:
+    def _offer(self, batch: Batch, view: memoryview) -> None:
+        self._budget.hold(batch)
+        self._offered, self._offered_batch = view, batch
+
+    def _offer_own(self, frames: bytes) -> None:
+        self._budget.add(len(frames))
+        self._offered, self._offered_own = memoryview(frames), len(frames)
+
+    def _retire(self) -> None:
+        """What was offered has gone."""
+        self._offered = None
+        self._offered_paced = 0
+        if self._offered_batch is not None:
+            self._budget.release(self._offered_batch)
+            self._offered_batch = None
+        if self._offered_own:
+            self._budget.add(-self._offered_own)
+            self._offered_own = 0
+
+    def _relax(self) -> None:
+        """Back below a quarter of `soft` all flows as before."""
+        if self.waiting <= self.bounds.soft // 4:
+            self._over_since = None
+            self._acting = False
+            self._merged_size = 0
+
+    def _thin(self) -> None:
+        """Merge before something goes out: what the client asked for, or all while the policy acts."""
+        if not self._entries:
+            return
+        if self._acting and self.bounds.policy is Policy.LATEST:
+            self._merge(asked_only=False)
+        elif self._asked:
+            self._merge(asked_only=True)
+
+    def _enforce(self, now: float | None) -> None:
         bounds = self.bounds
         if bounds.policy is Policy.DISCONNECT:
             raise Overflow(f"more than {bounds.soft} bytes behind")
+        self._acting = True
         if bounds.policy is Policy.DROP_OLDEST:
             self._drop(bounds.soft)
-        elif self.size > 2 * self._merged_size:
+        elif self.waiting > 2 * self._merged_size:
             self._merge(asked_only=False)
-            self._merged_size = max(self.size, bounds.soft // 2)
-        if self.size > bounds.hard:
+            self._merged_size = max(self.waiting, bounds.soft // 2)
+        if self.waiting > bounds.hard:
+            self._drop(bounds.hard)
             if self._over_since is None:
                 self._over_since = now
-            self._drop(bounds.hard)
 
     def _merge(self, *, asked_only: bool) -> None:
         """Keep only the newest message per topic, in the order of what is kept; book the rest."""
@@ -261,9 +376,15 @@ class Outbox:
                 seen.add(topic)
                 keep.append(number)
             keep.reverse()
+            if not keep:
+                self._book(entry, keep)
+                self._budget.release(batch)
+                continue
             if len(keep) < len(messages) - entry.first:
                 self._book(entry, keep)
+                self._budget.release(batch)
                 entry = _Entry(_subset(batch, keep), 0)
+                self._budget.hold(entry.batch)
             kept.appendleft(entry)
             size += entry.size()
         self._entries = kept
@@ -281,7 +402,7 @@ class Outbox:
     def _drop(self, bound: int) -> None:
         """Drop the oldest messages within reach until at most `bound` bytes wait."""
         passed: list[_Entry] = []
-        while self._entries and self.size > bound:
+        while self._entries and self.waiting > bound:
             entry = self._entries.popleft()
             messages = entry.batch.messages
             if messages is None:
@@ -289,7 +410,7 @@ class Outbox:
                 continue
             before = entry.batch.start(entry.first)
             number = entry.first
-            while number < len(messages) and self.size > bound:
+            while number < len(messages) and self.waiting > bound:
                 message = messages[number]
                 self.ledger.add(message.topic, message.offset)
                 self.lost += 1
@@ -298,6 +419,8 @@ class Outbox:
                 number += 1
             if number < len(messages):
                 passed.append(_Entry(entry.batch, number))
+            else:
+                self._budget.release(entry.batch)
         self._entries.extendleft(reversed(passed))
 
 

@@ -209,3 +209,45 @@ def test_everything_is_delivered_or_named_and_in_order(history):
     assert len(delivered) + lost == len(published)
     assert lost == outbox.lost
     assert told == solos
+
+
+def test_a_client_that_was_behind_gets_one_gap_and_then_all_as_before():
+    outbox = outbox_of(soft=400, hard=4000)
+    for n in range(1, 101):
+        outbox.push(batch_of([message(n, topic="ab"[n % 2])]), now=0.0)
+    out = drain(outbox)
+    assert out == b"<1-98:98>" + frame_of(message(99, "b")) + frame_of(message(100, "a"))
+    for n in range(101, 111):
+        outbox.push(batch_of([message(n, topic="a")]), now=0.0)
+    assert drain(outbox) == b"".join(frame_of(message(n, "a")) for n in range(101, 111))
+
+
+def test_between_soft_and_a_quarter_of_it_the_policy_still_acts():
+    outbox = outbox_of(soft=400, hard=4000)
+    outbox.push(batch_of([message(n, topic=f"t{n}") for n in range(1, 60)]), now=0.0)
+    while outbox.size > 250:
+        outbox.took(len(outbox.chunk(32)))
+    for n in (100, 101, 102):
+        outbox.push(batch_of([message(n)]), now=0.0)
+    out = drain(outbox)
+    assert out.endswith(frame_of(message(102)))
+    assert frame_of(message(101)) not in out
+
+
+def test_replays_trip_no_bound():
+    for policy in Policy:
+        outbox = outbox_of(soft=100, hard=200, patience=0.0, policy=policy)
+        outbox.push(Batch([b"r" * 50] * 100, None), now=None)
+        live = [message(n) for n in range(1, 6)]
+        outbox.push(batch_of(live), now=0.0)
+        outbox.chunk(64)
+        outbox.push(batch_of([message(6)]), now=0.0)
+        assert not outbox.overdue(100.0)
+        assert drain(outbox) == b"r" * 5000 + b"".join(map(frame_of, [*live, message(6)]))
+
+
+def test_own_frames_without_end_end_the_client():
+    outbox = outbox_of(soft=100, hard=200)
+    with pytest.raises(Overflow):
+        for _ in range(200):
+            outbox.solo(b"state")
