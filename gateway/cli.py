@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 failed, 2 usage, 78 bad configuration (EX_CONFIG of sysexi
 """
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 from gateway import __version__
 from gateway.config import DEFAULT_PATH, Config, ConfigError, load
 from gateway.errors import GatewayError
+from gateway.units import parse_duration
 
 EX_CONFIG = 78
 
@@ -53,7 +55,7 @@ def run(config: Path | None) -> None:
     settings = _load(config)
     from gateway.daemon import run
 
-    sys.exit(run(settings))
+    sys.exit(run(settings, config or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)))
 
 
 @main.command()
@@ -130,3 +132,71 @@ def simulate(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--families") from None
     sys.exit(run_simulation(Simulation(fleet, url, username=username, password_file=password_file, ca=ca)))
+
+
+@main.group()
+def token() -> None:
+    """Tokens by which people and programs sign in."""
+
+
+def _expiry(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@token.command("new")
+@click.argument("name")
+@click.option("--role", required=True, help="What it may see and do: the name of a [[role]].")
+@click.option(
+    "--expires", callback=_expiry, metavar="TIME", help='How long it is valid, such as "90d"; default: for ever.'
+)
+@click.option("--link", is_flag=True, help="Print addresses of the page that sign in with it.")
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def token_new(name: str, role: str, expires: float | None, link: bool, config: Path | None) -> None:
+    """Make a token and print it: it is shown this once."""
+    settings = _load(config)
+    from gateway.commands.tokens import links, new_token
+
+    text = new_token(settings, name, role, now=time.time(), expires=expires)
+    click.echo("\n".join(links(settings, text)) if link else text)
+
+
+@token.command("list")
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def token_list(config: Path | None) -> None:
+    """Show every token: never its secret, which is kept nowhere."""
+    settings = _load(config)
+    from gateway.commands.tokens import listed
+
+    click.echo("\n".join(listed(settings, now=time.time())))
+
+
+@token.command("revoke")
+@click.argument("name")
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def token_revoke(name: str, config: Path | None) -> None:
+    """Take a token away; who is signed in with it is out within a second."""
+    settings = _load(config)
+    from gateway.commands.tokens import revoke_token
+
+    click.echo(revoke_token(settings, name))
+
+
+@main.command("origin-test")
+@click.argument("url")
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def origin_test(url: str, config: Path | None) -> None:
+    """Tell whether a page at URL may connect, why, and what would allow it."""
+    settings = _load(config)
+    from gateway.commands.origins import ask
+
+    answers = ask(settings, url)
+    for answer in answers:
+        click.echo(f"{answer.listener}: {'allowed' if answer.allowed else 'refused'}: {answer.reason}")
+        if answer.remedy:
+            click.echo(f"  to allow it: {answer.remedy}")
+    sys.exit(0 if any(answer.allowed for answer in answers) else 1)

@@ -79,11 +79,15 @@ class Events(NamedTuple):
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Which pages may come in, and the role of whoever brings no credential ("local", a role's name, or "")."""
+    """Which pages may come in, and the role of whoever brings no credential ("local", a role's name, or "").
+
+    `allow` are the rules as they are written.
+    """
 
     rules: list[Rule]
     missing: str
     anonymous: str
+    allow: tuple[str, ...] = ()
 
 
 class Resource(NamedTuple):
@@ -216,7 +220,9 @@ class Front:
     def _rejected(self, visit: _Visit, verdict: Verdict) -> Reply:
         origin = ", ".join(visit.request.headers.get_all("Origin"))
         judge = self.credentials
-        told = self.rejections.add(origin, visit.caller.host, verdict, now=judge.clock(), wall=judge.wall())
+        told = self.rejections.add(
+            origin, visit.caller.host, verdict, self.access.allow, now=judge.clock(), wall=judge.wall()
+        )
         if told is not None:
             remedy = f"; to allow it: {told.remedy}" if told.remedy else ""
             log.warning("rejected from %s: %r%s", visit.caller.address, told.reason, remedy)

@@ -11,7 +11,9 @@ from gateway.errors import GatewayError
 
 MAX_SIZE = 8 * 1024
 LEEWAY = 30.0  # seconds that two clocks may differ
-MIN_SECRET = 32  # bytes of an HMAC key
+# RFC 7518, 3.2 and 3.3: no key shorter than its hash, no RSA below 2048 bits.
+MIN_SECRET = {"HS256": 32, "HS384": 48, "HS512": 64}
+MIN_RSA = 2048
 
 
 class Claims(NamedTuple):
@@ -56,14 +58,18 @@ class Jwts:
             data = self._key_file.read_bytes()
         except OSError as error:
             raise GatewayError(f"{self._key_file}: cannot be read: {error.strerror}") from None
-        if self._algorithm.startswith("HS"):
+        least = MIN_SECRET.get(self._algorithm, 0)
+        if least:
             data = data.strip()
-            if len(data) < MIN_SECRET:
-                raise GatewayError(f"{self._key_file}: a secret of {len(data)} bytes, expected {MIN_SECRET} or more")
+            if len(data) < least:
+                raise GatewayError(f"{self._key_file}: a secret of {len(data)} bytes, expected {least} or more")
         try:
-            self._key = self._jwt.get_algorithm_by_name(self._algorithm).prepare_key(data)
+            key = self._jwt.get_algorithm_by_name(self._algorithm).prepare_key(data)
         except (ValueError, TypeError, NotImplementedError, self._jwt.PyJWTError):
             raise GatewayError(f"{self._key_file}: no key for {self._algorithm}, expected PEM") from None
+        if self._algorithm.startswith("RS") and key.key_size < MIN_RSA:
+            raise GatewayError(f"{self._key_file}: an RSA key of {key.key_size} bits, expected {MIN_RSA} or more")
+        self._key = key
         return True
 
     def verify(self, text: str) -> Claims | str:

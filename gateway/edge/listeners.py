@@ -7,7 +7,7 @@ import logging
 import os
 import resource
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -82,27 +82,59 @@ class Listeners:
         self._rate = Rate(accepts)
         self._keys = itertools.count(1)
         self._sockets: list[tuple[socket.socket, Endpoint]] = []
+        self._inherited: set[int] = set()
         self._prefaces: dict[int, Preface] = {}
         self._out_since: float | None = None
         self._said_at: float | None = None
+        self._owed = False
 
     @property
     def endpoints(self) -> list[Endpoint]:
         """Where is listened now, with the ports that were given."""
         return [endpoint for _, endpoint in self._sockets]
 
-    def open(self, endpoints: list[Endpoint]) -> list[str]:
-        """Open every endpoint; return their addresses. Raises GatewayError where one cannot be, none is open then."""
+    def open(self, endpoints: list[Endpoint], inherited: Sequence[tuple[str, socket.socket]] = ()) -> list[str]:
+        """Open every endpoint; return their addresses. Raises GatewayError where one cannot be, none is open then.
+
+        `inherited` are sockets that listen already, with their names: a name of digits is the port of the endpoints
+        that the socket stands for, any other leaves it to the socket's own address.
+        """
         opened: list[tuple[socket.socket, Endpoint]] = []
+        for name, sock in inherited:
+            endpoint = next((each for each in endpoints if _stands_for(name, sock, each)), None)
+            if endpoint is None:
+                log.warning("the socket at %s that was passed on belongs to no [[listen]]: closed", _place(sock))
+                sock.close()
+                continue
+            if name.isdigit():
+                # Whoever named the socket has said where that port is listened on: there, and nowhere else.
+                endpoints = [each for each in endpoints if each.port != endpoint.port]
+            else:
+                endpoints = [each for each in endpoints if each is not endpoint]
+            self._inherited.add(sock.fileno())
+            self._equip(sock)
+            opened.append((sock, endpoint))
         for endpoint in endpoints:
             try:
                 opened.append((self._open(endpoint), endpoint))
             except OSError as error:
                 for sock, _ in opened:
                     sock.close()
+                self._inherited.clear()
                 raise GatewayError(f"cannot listen on {endpoint}: {error.strerror or error}") from None
-        self._sockets = [(sock, _as_bound(sock, endpoint)) for sock, endpoint in opened]
-        return [str(endpoint) for _, endpoint in self._sockets]
+        self._sockets = [
+            (sock, endpoint if sock.fileno() in self._inherited else _as_bound(sock, endpoint))
+            for sock, endpoint in opened
+        ]
+        return [
+            f"{endpoint} (inherited: {_place(sock)})" if sock.fileno() in self._inherited else str(endpoint)
+            for sock, endpoint in self._sockets
+        ]
+
+    @property
+    def inherited(self) -> bool:
+        """Whether sockets of ours live on in somebody else's hands: clients may come back at once."""
+        return bool(self._inherited)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -122,6 +154,14 @@ class Listeners:
                 self._loop.add_reader(sock.fileno(), partial(self._accept, sock, renewed))
         return doors
 
+    def pace(self, *, unanswered: float, handshake: float, accepts: float) -> None:
+        """Take these times and this rate in place of those it was made with; new connections go by them."""
+        self._unanswered, self._handshake = unanswered, handshake
+        self._rate.pace(accepts)
+        for sock, _ in self._sockets:
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(unanswered * 1000))
+
     def tick(self, now: float) -> None:
         """Called about once a second."""
         for preface in list(self._prefaces.values()):
@@ -135,8 +175,9 @@ class Listeners:
         for sock, endpoint in self._sockets:
             if sock.fileno() >= 0:
                 self._loop.remove_reader(sock.fileno())
+                passed_on = sock.fileno() in self._inherited
                 sock.close()
-                if endpoint.address.startswith("unix:"):
+                if endpoint.address.startswith("unix:") and not passed_on:
                     try:
                         os.unlink(endpoint.address.removeprefix("unix:"))
                     except FileNotFoundError:
@@ -160,19 +201,23 @@ class Listeners:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1 if endpoint.address else 0)
-            # Accepted sockets inherit these.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(self._unanswered * 1000))
             place = (endpoint.address, endpoint.port)
         try:
             sock.bind(place)
         except OSError:
             sock.close()
             raise
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        sock.setblocking(False)
+        self._equip(sock)
         sock.listen(BACKLOG)
         return sock
+
+    def _equip(self, sock: socket.socket) -> None:
+        """Accepted sockets inherit what is set here."""
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, int(self._unanswered * 1000))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        sock.setblocking(False)
 
     def _accept(self, listener: socket.socket, endpoint: Endpoint) -> None:
         for _ in range(ACCEPTS):
@@ -222,6 +267,7 @@ class Listeners:
             self._out_since = now
         if self._said_at is None or now - self._said_at >= SAY_AGAIN:
             self._said_at = now
+            self._owed = True
             log.warning("cannot accept: %s; clients live on, new ones wait", error.strerror)
         self._loop.remove_reader(listener.fileno())
         self._loop.call_later(1.0, self._resume, listener, endpoint)
@@ -232,7 +278,10 @@ class Listeners:
 
     def _resumed(self) -> None:
         if self._out_since is not None:
-            log.info("accepting again after %.0f s", self._clock() - self._out_since)
+            # One word of relief for one of trouble, however often it comes and goes.
+            if self._owed:
+                log.info("accepting again after %.0f s", self._clock() - self._out_since)
+                self._owed = False
             self._out_since = None
 
 
@@ -242,6 +291,21 @@ def descriptors_for_clients() -> int:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return 1_000_000 if hard == resource.RLIM_INFINITY else max(1, hard - RESERVED_FDS)
+
+
+def _stands_for(name: str, sock: socket.socket, endpoint: Endpoint) -> bool:
+    if sock.family == socket.AF_UNIX:
+        return endpoint.address == f"unix:{sock.getsockname()}"
+    if name.isdigit():
+        return endpoint.port == int(name) and not endpoint.address.startswith("unix:")
+    address, port = sock.getsockname()[:2]
+    everywhere = ("::", "0.0.0.0")
+    return endpoint.port == port and (endpoint.address == address or (not endpoint.address and address in everywhere))
+
+
+def _place(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
 
 
 def _as_bound(sock: socket.socket, endpoint: Endpoint) -> Endpoint:

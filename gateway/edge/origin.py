@@ -130,6 +130,14 @@ def _follows(origin: Origin, rule: Rule) -> bool:
     return origin.host == rule.host
 
 
+def toml_line(verdict: Verdict, allow: Sequence[str]) -> str | None:
+    """The line of the configuration that would let a refused page in; `allow` is what it lets in now."""
+    if verdict.remedy is None:
+        return None
+    kept = "".join(f'"{text}", ' for text in allow)
+    return f"[origins] {verdict.remedy.replace('allow = [', f'allow = [{kept}')}"
+
+
 def _same(origin: Origin, host: str, secure: bool) -> bool:
     """Whether `origin` is this gateway itself, reached as `host`.
 

@@ -1,10 +1,11 @@
 """The last origins that were turned away, each with its reason and the line that would let it in. Pure."""
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 
 import msgspec
 
-from gateway.edge.origin import Verdict
+from gateway.edge.origin import Verdict, toml_line
 
 KEPT = 32
 SAY_AGAIN = 60.0  # seconds before the log tells of the same origin again
@@ -31,17 +32,18 @@ class Rejections:
         self._lines: deque[float] = deque(maxlen=LINES)
         self.total = 0
 
-    def add(self, origin: str, host: str, verdict: Verdict, *, now: float, wall: float) -> Rejection | None:
+    def add(
+        self, origin: str, host: str, verdict: Verdict, allow: Sequence[str], *, now: float, wall: float
+    ) -> Rejection | None:
         """Book a refusal; the entry where the log should tell of it now (once a minute and origin at most).
 
-        `now` is monotonic, `wall` Unix seconds.
+        `allow` is what the configuration lets in; `now` is monotonic, `wall` Unix seconds.
         """
         self.total += 1
         key = origin[:200], host[:200]
         entry = self._found.get(key)
         if entry is None:
-            remedy = f"[origins] {verdict.remedy}" if verdict.remedy else None
-            entry = self._found[key] = Rejection(*key, verdict.reason[:300], remedy)
+            entry = self._found[key] = Rejection(*key, verdict.reason[:300], toml_line(verdict, allow))
             while len(self._found) > KEPT:
                 gone, _ = self._found.popitem(last=False)
                 self._said.pop(gone, None)

@@ -66,7 +66,7 @@ def judge_of(config: Config, *, clock: Callable[[], float], wall: Callable[[], f
 def access_of(config: Config) -> Access:
     """Which pages may come in, and what those get who show nothing."""
     rules = [parse_rule(text) for text in config.origins.allow]
-    return Access(rules, config.origins.missing, config.auth.anonymous)
+    return Access(rules, config.origins.missing, config.auth.anonymous, config.origins.allow)
 
 
 def door_of(listen: Listen) -> Door:

@@ -1,0 +1,61 @@
+"""`token new`, `token list`, `token revoke`: the gateway itself sees the file change and acts within a second."""
+
+import socket
+from datetime import UTC, datetime
+
+from gateway.config import Config
+from gateway.edge.rules import roles_of, tokens_of
+from gateway.errors import GatewayError
+
+
+def new_token(config: Config, name: str, role: str, *, now: float, expires: float | None) -> str:
+    """Make a token and return its text, which is shown this once; `expires` is seconds from `now`.
+
+    Raises GatewayError for a role that the configuration does not have, or a name that is taken.
+    """
+    roles = roles_of(config)
+    if role not in roles:
+        raise GatewayError(f'no [[role]] is named "{role}": there are {", ".join(sorted(roles))}')
+    if "token" not in config.auth.methods:
+        raise GatewayError('tokens are not looked at: [auth] methods does not name "token"')
+    return tokens_of(config).new(name, role, now=now, expires=None if expires is None else now + expires)
+
+
+def links(config: Config, token: str) -> list[str]:
+    """Addresses of the page that sign in with `token`. A fragment never leaves the browser."""
+    found = []
+    for listen in config.listen:
+        scheme, usual = ("https", 443) if listen.tls else ("http", 80)
+        for address in listen.address:
+            if address.startswith("unix:"):
+                continue
+            host = next(iter(listen.hosts), socket.gethostname()) if address in ("*", "0.0.0.0", "::") else address
+            shown = f"[{host}]" if ":" in host else host
+            port = "" if listen.port == usual else f":{listen.port}"
+            found.append(f"{scheme}://{shown}{port}/#token={token}")
+    return found
+
+
+def listed(config: Config, *, now: float) -> list[str]:
+    """A line per token, the oldest first: id, name, role, made, until. Raises GatewayError."""
+    tokens = tokens_of(config)
+    tokens.refresh()
+    rows = [("ID", "NAME", "ROLE", "MADE", "UNTIL")]
+    for token in tokens.all():
+        until = "for ever" if token.expires is None else _day(token.expires)
+        if token.expires is not None and token.expires <= now:
+            until += " (expired)"
+        role = token.role if token.role in roles_of(config) else f"{token.role} (no such role)"
+        rows.append((token.id, token.name, role, _day(token.created), until))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def revoke_token(config: Config, name: str) -> str:
+    """Take a token away, by name or id; a sentence about it. Raises GatewayError where there is none."""
+    token = tokens_of(config).revoke(name)
+    return f"{token.name} ({token.id}) is revoked: its sessions end within a second"
+
+
+def _day(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d")
