@@ -18,9 +18,15 @@ class Announcer:
         self._reasons: dict[str | None, str | None] = {}
 
     def change(
-        self, state: str, *, url: str | None = None, reason: str | None = None, retry_in: float | None = None
+        self,
+        state: str,
+        *,
+        url: str | None = None,
+        reason: str | None = None,
+        retry_in: float | None = None,
+        details: str = "",
     ) -> None:
-        """The link is in `state` now. The same state for the same reason, in seconds to another try, is no change."""
+        """The link is in `state` now; `details` are for the log. The same state for the same reason is no change."""
         old = self.state
         same = old.state == state
         self.state = UpstreamState(
@@ -33,18 +39,15 @@ class Announcer:
         self._reasons[url] = reason
         if known:
             return
-        self._log(old)
+        self._log(old, details)
         self._listener.upstream_changed(self.state)
 
-    def _log(self, old: UpstreamState) -> None:
+    def _log(self, old: UpstreamState, details: str) -> None:
         state = self.state
-        if state.state == CONNECTING and old.state == CONNECTING:
-            return
         parts = [f"upstream {state.name}: {state.state}"]
         if state.url:
             parts.append(f" {'to' if state.state == CONNECTED else 'at'} {state.url}")
-        if state.reason:
-            parts.append(f": {state.reason}")
+        parts += [f": {text}" for text in (details, state.reason) if text]
         if state.retry_in is not None:
             parts.append(f"; next try in {state.retry_in:.1f} s")
         level = logging.INFO if state.state in (CONNECTED, CONNECTING) else logging.WARNING

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway.config import Upstream
 from gateway.errors import UpstreamError
 from gateway.hub.message import Message
-from gateway.hub.ports import BLIND, CONNECTED, REFUSED, WAITING, Publisher, UpstreamListener, UpstreamState
+from gateway.hub.ports import BLIND, CONNECTED, CONNECTING, REFUSED, WAITING, Publisher, UpstreamListener, UpstreamState
 from gateway.upstream.address import Address, parse
 from gateway.upstream.announcer import Announcer
 from gateway.upstream.backoff import Backoff
@@ -26,7 +26,7 @@ from gateway.upstream.names import TopicNames
 from gateway.upstream.pahocheck import verify_paho
 from gateway.upstream.publishing import Done, Outgoing
 from gateway.upstream.session import Accepted, Session, TakenOver, VersionRefused
-from gateway.upstream.subscriptions import Grant, refusals, wanted
+from gateway.upstream.subscriptions import Grant, refusals, summary, wanted
 
 logger = logging.getLogger("gateway.upstream")
 
@@ -78,8 +78,10 @@ class Link:
         )
         self._backoff = Backoff(settings.backoff.min, settings.backoff.max)
         self._canary: Canary | None = None
+        self._names = self._table()
         self._versions: dict[str, bool] = {}  # url → whether it speaks MQTT 5, as far as known
         self._suffix = ""
+        self._details = ""
         self._index = 0
         self._connections = 0
         self._short = 0  # connections in a row that did not stand for `backoff.stable`
@@ -115,6 +117,8 @@ class Link:
     def start(self) -> None:
         """Begin to connect, and go on for ever. Raises UpstreamError where this paho cannot be driven."""
         verify_paho()
+        if self._durable and any(topic.qos == 2 for topic in self._settings.topics):
+            logger.warning("upstream %s: with history.durable filters of QoS 2 are subscribed at QoS 1", self.name)
         self._task = self._loop.create_task(self._run(), name=f"upstream-{self.name}")
 
     async def stop(self) -> None:
@@ -135,6 +139,7 @@ class Link:
             self._backoff = Backoff(settings.backoff.min, settings.backoff.max)
         if replace(old, backoff=settings.backoff, prefer_first=settings.prefer_first) == settings:
             return
+        self._names = self._table()
         if replace(old, topics=settings.topics) == settings and self._session.connected:
             self._help(self._change_filters(old))
             return
@@ -142,7 +147,15 @@ class Link:
         self._canary = None
         self._suffix = ""
         self._index = 0
-        self._again("the configuration has changed")
+        self._announcer.change(CONNECTING, reason="the configuration has changed")
+        if self._task is not None:
+            # Not by way of the old task: it may be waiting for an address that was wrong.
+            self._task.cancel()
+            self._task = self._loop.create_task(self._start_anew(self._task), name=f"upstream-{self.name}")
+
+    async def _start_anew(self, old: asyncio.Task[None]) -> None:
+        await asyncio.wait({old})
+        await self._run()
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Done) -> None:
         """See UpstreamSender; `topic` is the viewers' one, with the prefix of this upstream."""
@@ -225,7 +238,7 @@ class Link:
             settings,
             version_5=version_5,
             client_id=client_id,
-            names=self._names(),
+            names=self._names,
             will=(self._status_topic(), b"offline") if settings.status else None,
             own=self._canary_topic(),
             # paho takes in QoS 2 itself and knows no aliases.
@@ -235,14 +248,10 @@ class Link:
     def _arrived(self, address: Address, accepted: Accepted) -> None:
         """Connected and subscribed: say so, and do what waited for it."""
         self._connections += 1
+        version = "MQTT 5" if self._session.version_5 else "MQTT 3.1.1"
+        self._details = f"{version}, session {'resumed' if accepted.session_present else 'new'}"
         if not self._is_blind:
             self._tell_connected(address.url)
-        logger.debug(
-            "upstream %s: MQTT %s, session %s",
-            self.name,
-            "5" if self._session.version_5 else "3.1.1",
-            "resumed" if accepted.session_present else "new",
-        )
         if self._connections > 1:
             self.counters.reconnects += 1
             # No session keeps messages of QoS 0.
@@ -304,14 +313,16 @@ class Link:
         self._session.drop(reason)
 
     def _tell_connected(self, url: str | None) -> None:
-        self._announcer.change(CONNECTED, url=url, reason=refusals(self.grants) or None)
+        details = f"{self._details}, {summary(self.grants)}"
+        self._announcer.change(CONNECTED, url=url, reason=refusals(self.grants) or None, details=details)
 
     # What is asked for
 
     def _wanted(self) -> list[tuple[str, int]]:
         return wanted(self._settings.topics, durable=self._durable, own=self._canary_topic())
 
-    def _names(self) -> TopicNames:
+    def _table(self) -> TopicNames:
+        """Kept over connections, so that a topic is the very same str as long as the settings stand."""
         settings = self._settings
         topics = [(topic.filter, topic.exclude) for topic in settings.topics]
         return TopicNames(settings.name, settings.prefix, topics, self._canary_topic().encode())
@@ -320,7 +331,7 @@ class Link:
         """Other filters within the connection: new ones subscribed, those gone unsubscribed."""
         before = dict(wanted(old.topics, durable=self._durable, own=self._canary_topic()))
         after = dict(self._wanted())
-        self._session.rename(self._names())
+        self._session.rename(self._names)
         self._session.unsubscribe([filter for filter in before if filter not in after])
         fresh = [(filter, qos) for filter, qos in after.items() if before.get(filter) != qos]
         grants = {grant.filter: grant for grant in self.grants}

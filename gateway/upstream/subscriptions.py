@@ -66,6 +66,13 @@ def granted(filters: Sequence[tuple[str, int]], codes: Sequence[Any]) -> list[Gr
     return grants
 
 
+def summary(grants: Sequence[Grant]) -> str:
+    """What is followed, for the log: `following "a/#" (QoS 1), "b" (QoS 0)`."""
+    followed = [f"{json.dumps(grant.filter)} (QoS {grant.qos})" for grant in grants if grant.qos is not None]
+    more = f" and {len(followed) - 10} more" if len(followed) > 10 else ""
+    return f"following {', '.join(followed[:10]) or 'nothing'}{more}"
+
+
 def refusals(grants: Sequence[Grant]) -> str:
     """One sentence about the filters that were refused; empty where none was."""
     refused = [grant for grant in grants if grant.qos is None]

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from support.fakebroker import FakeBroker, ignore
 from support.links import Collector, MakeLink, settings
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
@@ -290,7 +292,47 @@ async def test_another_address_is_taken_over_by_a_new_connection(
         link.reload(settings(other.url))
         await collector.until(lambda: collector.states[-1].url == other.url and collector.history[-1] == "connected")
 
-        assert collector.history == ["connected", "waiting", "connected"]
+        assert collector.history == ["connected", "connecting", "connected"]
+
+
+async def test_a_reload_does_not_wait_for_an_address_that_was_wrong(
+    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
+) -> None:
+    async with FakeBroker(on_connect=ignore) as silent:
+        link = make_link(silent.url)
+        await silent.until(lambda: silent.peers and silent.peer.connect)
+        begin = time.monotonic()
+        link.reload(settings(mosquitto.url))
+        await collector.connected()
+
+        assert time.monotonic() - begin < 1
+
+
+async def test_the_log_says_what_is_followed(
+    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "gateway.upstream"):
+        make_link(mosquitto.url, topics=(UpstreamTopic(filter="a/#", qos=1), UpstreamTopic(filter="b")))
+        await collector.connected()
+
+    assert caplog.messages == [
+        f'upstream main: connected to {mosquitto.url}: MQTT 5, session new, following "a/#" (QoS 1), "b" (QoS 0)'
+    ]
+
+
+async def test_a_topic_keeps_its_str_over_connections(make_link: MakeLink, collector: Collector) -> None:
+    async with FakeBroker() as broker:
+        make_link(broker.url)
+        await collector.connected()
+        broker.peer.publish("a/b", b"1")
+        await collector.until(lambda: collector.messages)
+        broker.peer.close()
+        await collector.disconnected()
+        await collector.connected()
+        broker.peer.publish("a/b", b"2")
+        await collector.until(lambda: len(collector.messages) == 2)
+
+        assert collector.messages[0].topic is collector.messages[1].topic
 
 
 async def test_a_stop_says_goodbye_and_is_no_change_of_state(
