@@ -6,7 +6,7 @@ set -euo pipefail
 # Each line: a program that shows that the package is there, and the package.
 case "${1:-}" in
 test) programs=(mosquitto:mosquitto node:nodejs npm:npm) ;;
-test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium) ;;
+test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium nft:nftables ip:iproute2 faketime:faketime) ;;
 bench) programs=(mosquitto:mosquitto) ;;
 *)
     echo "usage: $0 test | test-all | bench" >&2
