@@ -67,7 +67,7 @@ def test_two_hundred_devices_at_ten_hertz(context: BrowserContext, daemon: Daemo
     with publisher.rhythm(DEVICES * 10, reading):
         page.goto(address(daemon))
         expect(page.get_by_role("article")).to_have_count(DEVICES, timeout=20000)
-        page.wait_for_timeout(5000)  # lists and trends are made; what follows is the daily round
+        page.wait_for_timeout(30000)  # lists are made, code is compiled; what follows is the daily round
         session.send("Performance.enable")
         before = metrics()
         page.wait_for_timeout(60000)

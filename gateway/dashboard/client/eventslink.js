@@ -38,6 +38,11 @@ function encoded(pairs) {
   return pairs.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
 }
 
+/** @param {Response} response */
+function reasonOf(response) {
+  return response.headers.get("Sensor-Gateway-Reason") ?? `the gateway answers ${response.status}`;
+}
+
 export class EventsLink {
   transport = /** @type {"events"} */ ("events");
   opened = true;
@@ -111,6 +116,11 @@ export class EventsLink {
     this.#streams.push(stream);
     try {
       const response = await this.#request(`events?${queryOf(command)}`, stream.abort.signal);
+      if (response.status === 400 || response.status === 403) {
+        // This subscription's own fault, and no reason to end the others.
+        this.#streams.splice(this.#streams.indexOf(stream), 1);
+        return this.#hear({ type: "error", id: command.id, code: response.status === 403 ? "forbidden" : "bad-filter", message: reasonOf(response) });
+      }
       if (response.status !== 200 || response.body === null) return this.#refused(response);
       const subscribed = command.topics.map((/** @type {string} */ filter) => ({ filter, granted: true, reason: null }));
       this.#hear({ type: "ok", id: command.id, subscribed });
@@ -162,8 +172,7 @@ export class EventsLink {
     try {
       const response = await this.#request(`api/history?${text}`);
       if (response.status !== 200) {
-        const message = response.headers.get("Sensor-Gateway-Reason") ?? `the gateway answers ${response.status}`;
-        this.#hear({ type: "error", id, code: response.status === 403 ? "forbidden" : "no-history", message });
+        this.#hear({ type: "error", id, code: response.status === 403 ? "forbidden" : "no-history", message: reasonOf(response) });
       } else {
         this.#hear({ ...(await response.json()), type: "ok", id });
       }
@@ -174,7 +183,7 @@ export class EventsLink {
 
   /** @param {Response} response */
   #refused(response) {
-    const reason = response.headers.get("Sensor-Gateway-Reason") ?? `the gateway answers ${response.status}`;
+    const reason = reasonOf(response);
     const seconds = Number(response.headers.get("Retry-After"));
     if (seconds > 0) this.#hear({ type: "closing", reason, retry_after: seconds });
     this.end(CODES[response.status] ?? 1006, reason);

@@ -90,8 +90,9 @@ function tokenFor(why) {
 }
 
 function stateChanged() {
-  const { status, subscribe, role } = gateway.state;
-  if (status === "open" && gateway.state.epoch !== null) {
+  const { status, transport, epoch, subscribe, role } = gateway.state;
+  // Over Server-Sent Events the gateway says nothing, not even welcome, before it is asked for something.
+  if (status === "open" && (epoch !== null || transport === "events")) {
     checkBuild();
     follow(subscribe ?? ["#"], role ?? "");
   }
@@ -111,7 +112,7 @@ function checkBuild() {
  * @param {string} role
  */
 function follow(topics, role) {
-  const wanted = JSON.stringify([topics, role]);
+  const wanted = JSON.stringify(topics);
   if (everything?.topics === wanted) return;
   everything?.subscription.close();
   everything = null;
