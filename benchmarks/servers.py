@@ -9,15 +9,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from gateway.commands.embedded_broker import dying_with_parent, free_port
+
 # As Mosquitto here: nothing is left out for a generator that is behind.
 UNBOUNDED = '[backpressure]\nsoft = "64 MiB"\nhard = "128 MiB"'
 TICK = os.sysconf("SC_CLK_TCK")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:
@@ -26,7 +22,9 @@ class Server:
     def __init__(self, name: str, folder: Path, command: Sequence[str], ports: Sequence[int]) -> None:
         self.log = folder / f"{name}.log"
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=dying_with_parent()
+            )
         self.pid = self._process.pid
         end = time.monotonic() + 20
         while not all(_listens(port) for port in ports):

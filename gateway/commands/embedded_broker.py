@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sysconfig
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,6 +30,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def dying_with_parent() -> Callable[[], None]:
+    """A `preexec_fn`: the kernel ends the child when the thread that started it does, even by SIGKILL."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def ask_for_it() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before prctl was in force
+            os._exit(1)
+
+    return ask_for_it
 
 
 class EmbeddedBroker:
@@ -84,14 +98,6 @@ class EmbeddedBroker:
             f'jetstream {{ store_dir: "{self._folder}/broker", max_memory_store: 64MB, max_file_store: 256MB }}\n'
             f'mqtt {{ listen: "127.0.0.1:{self.port}" }}\n'
         )
-        libc = ctypes.CDLL(None, use_errno=True)
-        parent = os.getpid()
-
-        def die_with_parent() -> None:
-            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != parent:  # it died before prctl was in force
-                os._exit(1)
-
         with self._log.open("wb") as log:
             # Its own session: Ctrl-C in the terminal is for us, and it goes last.
             self._process = subprocess.Popen(
@@ -100,7 +106,7 @@ class EmbeddedBroker:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=dying_with_parent(),
             )
         end = time.monotonic() + START_LIMIT
         while self._process.poll() is None and time.monotonic() < end:
