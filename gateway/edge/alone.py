@@ -73,10 +73,11 @@ class Alone:
     def release(self) -> None:
         """Let go what the window and the socket take."""
         while self._backlog and not self._line.queued:
-            room = min(self._window.room, FRAMES)
-            if room <= 0:
+            count, size = self._window.room
+            if count <= 0 or size <= 0:
                 return
-            frames = [self._window.send(frame) for frame in self._backlog.take(room, SIZE)]
+            taken = self._backlog.take(min(count, FRAMES), min(size, SIZE))
+            frames = [self._window.send(frame) for frame in taken]
             if frames:
                 self._line.push(Batch(frames, None))
 

@@ -46,7 +46,23 @@ def publisher(broker) -> Iterator[Publisher]:
         yield publisher
 
 
+# Clients in Node are no match for a burst: those that shall get all of it need room to be behind.
+PATIENT = """
+[backpressure]
+soft = "8 MiB"
+hard = "16 MiB"
+"""
+SLOW = """
+[backpressure]
+soft = "64 KiB"
+hard = "512 KiB"
+"""
+
 CONFIG = """
+[gateway]
+state_dir = "{{folder}}"
+drain = "1s"
+
 [auth]
 anonymous = "local"
 
@@ -72,10 +88,25 @@ tls = {{ certificate = "{certificate}", key = "{key}" }}
 
 @pytest.fixture
 def secure_gateway(broker, certificate, gateway) -> "Callable[..., Daemon]":
-    """A function that starts the gateway behind the broker with WSS; `more` goes into its configuration."""
+    """A function that starts the gateway behind the broker with WSS; with `slow` its clients are soon too slow."""
 
-    def start(more: str = "") -> Daemon:
+    def start(*, slow: bool = False) -> Daemon:
+        more = SLOW if slow else PATIENT
         text = CONFIG.format(broker=broker.url, certificate=certificate.certificate, key=certificate.key, more=more)
         return gateway(text)
 
     return start
+
+
+@pytest.fixture
+def flood(publisher) -> Callable[[], int]:
+    """A function that publishes far more than a blocked client's buffers take, on three topics; how many messages."""
+
+    def run() -> int:
+        padding = "x" * 4096
+        for number in range(3000):
+            publisher.cast(f"flood/{number % 3}", {"number": number, "padding": padding})
+        publisher.publish("flood/end", "end")
+        return 3001
+
+    return run

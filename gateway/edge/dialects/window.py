@@ -21,11 +21,9 @@ class Window:
         self._stamp = stamp
 
     @property
-    def room(self) -> int:
-        """How many more frames may go out now."""
-        if self.size >= self.limit:
-            return 0
-        return self.count - len(self.unacknowledged)
+    def room(self) -> tuple[int, int]:
+        """How many more messages may go out now, and about how many bytes."""
+        return self.count - len(self.unacknowledged), self.limit - self.size
 
     def send(self, frame: bytes) -> bytes:
         """The frame as it goes to this client; it is in flight from now on."""
