@@ -6,7 +6,6 @@ gains it. A line names a key without list indices, or a key and one of its value
 
 NOT_YET = frozenset(
     {
-        "listen.metrics",
         "limits.last_values_memory",
         "device.stale_after",
     }

@@ -15,9 +15,9 @@ _LIMIT = 200
 def audit(action: str, result: str, **facts: object) -> None:
     """Write one line: `action=… result=… address=… session=… user=…`; facts that are None or empty are left out."""
     fields = {"action": action, "result": result, **facts}
-    log.info(
-        "audit %s", " ".join(f"{name}={_value(value)}" for name, value in fields.items() if value not in (None, ""))
-    )
+    said = " ".join(f"{name}={_value(value)}" for name, value in fields.items() if value not in (None, ""))
+    # The fields beside the sentence: a log of key=value shows them as such, the journal and JSON as fields.
+    log.info("audit %s", said, extra={"brief": "audit", "fields": fields})
 
 
 def _value(value: object) -> str:

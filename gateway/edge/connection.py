@@ -313,6 +313,12 @@ class Connection:
         except CloseConnection as end:
             self._ended(end)
 
+    def adopt(self, bounds: Bounds, *, interval: float, timeout: float) -> None:
+        """Go by these bounds, and this heartbeat, from now on."""
+        self.heartbeat.interval, self.heartbeat.timeout = interval, timeout
+        if self._outbox is not None:
+            self._outbox.bounds = bounds
+
     def ping(self) -> None:
         """Ask the client for a sign of life."""
         if self._streaming:

@@ -13,6 +13,11 @@ class Rate:
         self._burst = per_second * BURST_SECONDS
         self._buckets: dict[str, tuple[float, float]] = {}
 
+    def pace(self, per_second: float) -> None:
+        """Another rate from now on."""
+        self.per_second = per_second
+        self._burst = per_second * BURST_SECONDS
+
     def take(self, address: str, now: float) -> bool:
         """Whether `address` may open one more; `now` is monotonic seconds."""
         key = _network(address)

@@ -8,7 +8,7 @@ import random
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -115,9 +115,14 @@ class Server:
         """How many requests were refused for their origin."""
         return self.front.rejections.total
 
-    def listen(self, endpoints: list[Endpoint]) -> list[str]:
+    @property
+    def lost(self) -> int:
+        """Messages that were dropped or merged for clients that were behind, ever."""
+        return self._gone_lost + sum(connection.lost for connection in self.connections.values())
+
+    def listen(self, endpoints: list[Endpoint], inherited: Sequence[tuple[str, socket.socket]] = ()) -> list[str]:
         """Open every endpoint; return their addresses. Raises GatewayError where one cannot be, none is open then."""
-        return self.listeners.open(endpoints)
+        return self.listeners.open(endpoints, inherited)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -188,6 +193,15 @@ class Server:
             connection.door = doors.get(id(connection.door), connection.door)
         self.review()
 
+    def adopt(self, limits: ServerLimits, bounds: Bounds) -> None:
+        """Go by these limits from now on, live connections too; nobody is disconnected for it."""
+        self.limits, self.bounds = limits, bounds
+        self.listeners.pace(
+            unanswered=limits.interval + limits.timeout, handshake=limits.handshake, accepts=limits.accepts
+        )
+        for connection in self.connections.values():
+            connection.adopt(bounds, interval=limits.interval, timeout=limits.timeout)
+
     def review(self) -> None:
         """Look at every live session again: its token may be revoked, its role another one."""
         for connection in list(self.connections.values()):
@@ -254,6 +268,7 @@ class Server:
 
     def forget(self, connection: Connection) -> None:
         if self.connections.pop(connection.key, None) is not None:
+            self._gone_lost += connection.lost
             _less(self._addresses, connection.peer)
             session = connection.session
             if session is not None and session.identity is not None and session.identity.user:
@@ -268,7 +283,6 @@ class Server:
     # Coming in.
 
     def refusal(self, peer: str, door: Door, waiting: int) -> str | None:
-            self._gone_lost += connection.lost
         if len(self.connections) + waiting >= self.limits.connections + SPARE:
             return "connections"
         if peer == "unix" or is_trusted(peer, door.proxies):
@@ -371,6 +385,7 @@ class Server:
                 if number % STRIDE == STRIDE - 1:
                     await asyncio.sleep(0)
             self.listeners.tick(now)
+            self.budget.tick()
 
     def _goodbye(self, connection: Connection, code: int, meaning: str, *, restart: bool) -> None:
         if connection.session is None or connection.state is not State.OPEN:
@@ -385,7 +400,6 @@ _REASONS = {400: "malformed", 401: "not-authenticated", 403: "origin", 421: "hos
 
 def _user(identity: Identity) -> tuple[str, str]:
     return identity.method, identity.user
-            self.budget.tick()
 
 
 def _less(counter: Counter[Key], key: Key) -> None:

@@ -94,8 +94,7 @@ class Session:
         self._table: dict[str, Subscription] = {}
         self._replays = Replays(self, hub=room.hub, log=room.log, desk=room.desk, wall=room.wall)
         self._waiting_for_auth: list[commands.Subscribe] = []
-        self._burst = room.limits.commands_per_second * BURST_SECONDS
-        self._tokens = self._burst
+        self._tokens = room.limits.commands_per_second * BURST_SECONDS
         self._tokens_at = room.clock()
         self._refused = 0
         self._told_at = self._began_at = room.clock()
@@ -148,9 +147,9 @@ class Session:
         self._replays.end()
         if self.audience is not None:
             self._room.hub.leave(self._wire, self.audience, gone=True)
+            self.audience = None
         if self._alone is not None:
             self._alone.end()
-            self.audience = None
 
     def drained(self) -> None:
         """The outbox is empty: a replay may go on."""
@@ -172,7 +171,10 @@ class Session:
             self._alone.beat(now)
         if self.role is None or self._closed:
             return
-        sent = max(self._told_at, self.audience.sent_at if self.audience is not None else 0.0)
+        sent = self._told_at
+        # Who has intervals can resume from the mark alone: the newest offset it saw is not enough then.
+        if self.audience is not None and self.audience.pacer is None:
+            sent = max(sent, self.audience.sent_at)
         if now - sent >= self._room.heartbeat * 0.9:
             self._told_at = now
             self._say(events.Heartbeat(timestamp=self._wall(), offset=self.mark))
@@ -190,6 +192,9 @@ class Session:
     def mark(self) -> int:
         """The resume mark: every matching message up to this offset was sent or named in a gap."""
         mark = self._room.hub.settled if self.audience is not None else self._room.log.newest
+        floor = self.audience.floor if self.audience is not None else None
+        if floor is not None:
+            mark = min(mark, floor - 1)
         return self._replays.mark(mark)
 
     def closing(self, reason: str, retry_after: float) -> None:
@@ -233,16 +238,17 @@ class Session:
     def _pay(self, id: Id) -> None:
         """One command's price out of the client's budget (a token bucket)."""
         now, rate = self._room.clock(), self._room.limits.commands_per_second
-        self._tokens = min(self._burst, self._tokens + (now - self._tokens_at) * rate)
+        burst = rate * BURST_SECONDS
+        self._tokens = min(burst, self._tokens + (now - self._tokens_at) * rate)
         self._tokens_at = now
         if self._tokens >= 1.0:
             self._tokens -= 1.0
             self._refused = 0
             return
         self._refused += 1
-        if self._refused > self._burst:
+        if self._refused > burst:
             raise CloseConnection(TOO_FAST.code, f"more than {rate:g} commands a second")
-        raise CommandError("too-fast", f"at most {rate:g} commands a second, {self._burst:g} at once", id)
+        raise CommandError("too-fast", f"at most {rate:g} commands a second, {burst:g} at once", id)
 
     def _authenticate(self, command: commands.Auth) -> None:
         authenticate = self._room.authenticate

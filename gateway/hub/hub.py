@@ -196,7 +196,7 @@ class Hub:
             self._schedule(self.flush)
         else:
             self.settled = self._newest
-            if self.latency is not None:
+            if self.latency is not None and self._taken_at:
                 self.latency(clock() - self._taken_at)
 
     def join(self, viewer: Viewer, key: AudienceKey) -> Audience:
@@ -209,6 +209,7 @@ class Hub:
             self._reroute(subscription.filter for subscription in key.table)
         audience.join(viewer)
         return audience
+                self._taken_at = 0.0
 
     def leave(self, viewer: Viewer, audience: Audience, *, gone: bool = False) -> None:
         """Take `viewer` out of its audience; an audience without members ends."""

@@ -18,13 +18,20 @@ class Readings:
         self.registry = registry
         self.changed: Callable[[str, DeviceState], None] | None = None
         self._wall = wall
+        self._before = 0  # what makes the generation grow on when the registry is another one
         self._last: Message | None = None
         self._readings: list[Reading] = []
 
     @property
     def generation(self) -> int:
         """Changes whenever a topic that nobody claimed may be claimed now."""
-        return self.registry.generation
+        return self.registry.generation + self._before
+
+    def replace(self, registry: Registry) -> None:
+        """Decode by `registry` from now on: every topic may be claimed anew."""
+        self._before = self.generation + 1 - registry.generation
+        self.registry = registry
+        self._last = None
 
     def kept(self, topic: str) -> bool:
         """Whether every message of `topic` counts: presses and alarms are never merged."""

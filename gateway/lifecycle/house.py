@@ -1,0 +1,21 @@
+"""The parts of a running gateway, as those see them who deal with all of them."""
+
+from pathlib import Path
+from typing import Protocol
+
+from gateway.config import Config
+from gateway.edge.server import Server
+from gateway.hub.readings import Readings
+from gateway.memory import MemoryPlan
+from gateway.upstream.upstreams import Upstreams
+
+
+class House(Protocol):
+    """The daemon. `path` is where its configuration came from, None without a file; `plan` is its memory."""
+
+    path: Path | None
+    config: Config
+    plan: MemoryPlan
+    server: Server
+    upstreams: Upstreams
+    readings: Readings

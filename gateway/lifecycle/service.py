@@ -1,0 +1,123 @@
+"""What the gateway is to the machine it runs on: a service that says it is ready, healthy, reloading, stopping."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Coroutine, MutableMapping
+from typing import Any
+
+from gateway.errors import GatewayError
+from gateway.lifecycle.answers import answers
+from gateway.lifecycle.figures import Figures
+from gateway.lifecycle.house import House
+from gateway.lifecycle.reload import reload
+from gateway.lifecycle.vitals import checks, status_words
+from gateway.operations import logs
+from gateway.operations.control import Control, own_place
+from gateway.operations.health import Health, Sentry
+from gateway.operations.inherited import inherited
+from gateway.operations.notify import Notifier
+
+log = logging.getLogger("gateway")
+
+
+class Service:
+    """Made when all parts are there; `start` once they listen, `stopping` when the end begins, `stop` at the end.
+
+    `inherited` are the listening sockets that systemd passed on.
+    """
+
+    def __init__(self, house: House, *, environ: MutableMapping[str, str] = os.environ) -> None:
+        self.inherited = inherited(environ)
+        self.refused = ""
+        self._house = house
+        self._notifier = Notifier(environ)
+        place = own_place(house.config.gateway.state_dir, environ)
+        self.health = Health(
+            self._notifier, status=self._words, checks=checks(house.server, house.upstreams, time.monotonic)
+        )
+        self.figures = Figures(house, self.health)
+        house.server.room.hub.latency = self.figures.latency.observe
+        house.server.front.resources["/metrics"] = self.figures.resource
+        self._control = Control(place, answers(house, self)) if place is not None else None
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sentry: Sentry | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Watch over all, answer, and tell systemd that the listeners are up (whatever the brokers do)."""
+        loop = asyncio.get_running_loop()
+        if self._control is not None:
+            try:
+                await self._control.start()
+            except GatewayError as error:
+                log.warning("%s", error)
+                self._control = None
+        self._spawn(self.health.run(), "health")
+        self._spawn(_tick_log(), "log-ticker")
+        if self._notifier.watchdog is not None:
+            self._sentry = Sentry(self.health, self._notifier, limit=min(10.0, self._notifier.watchdog / 4))
+            self._sentry.start()
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        self._notifier.alive()
+        self._notifier.ready(self._words())
+
+    def stopping(self, seconds: float) -> None:
+        """The end begins and may take `seconds`."""
+        self._stopping = True
+        clients = len(self._house.server.connections)
+        self._notifier.stopping(f"stopping: {clients} clients within {seconds:g} s", seconds + 10.0)
+
+    async def stop(self) -> None:
+        """The parts have ended."""
+        if self._control is not None:
+            await self._control.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._sentry is not None:
+            self._sentry.stop()
+
+    async def reload(self) -> list[str]:
+        """Read the configuration again; the keys that need a restart. Raises GatewayError, nothing has changed then."""
+        async with self._reloading:
+            self._notifier.reloading()
+            try:
+                left = await reload(self._house)
+                self.refused, self.figures.reload_refused = "", False
+            except GatewayError as error:
+                self.refused, self.figures.reload_refused = str(error).splitlines()[0], True
+                for line in str(error).splitlines():
+                    log.error("reload refused: %s", line)
+                raise
+            finally:
+                self._notifier.ready(self._words())
+            return left
+
+    def _hung_up(self) -> None:
+        async def quietly() -> None:
+            try:
+                await self.reload()
+            except GatewayError:
+                pass  # said in the log and in the status
+
+        self._spawn(quietly(), "reload")
+
+    def _words(self) -> str:
+        if self._stopping:
+            return f"stopping: {len(self._house.server.connections)} clients left"
+        words = status_words(self._house.server, self._house.upstreams)
+        return f"RELOAD REFUSED, going on as before: {self.refused}; {words}" if self.refused else words
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _tick_log() -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        logs.tick(time.monotonic())

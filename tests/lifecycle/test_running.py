@@ -1,0 +1,228 @@
+"""The real daemon as systemd and an operator meet it: readiness, reload, control socket, figures, stop."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from support.daemon import Daemon
+from websockets.asyncio.client import connect
+
+from gateway.metrics import METRICS
+from gateway.operations.control import ask
+
+UPSTREAM = '[[upstream]]\nname = "main"\nurls = ["mqtt://127.0.0.1:1"]\n'
+
+
+class Systemd:
+    """The other side of sd_notify."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.heard: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+
+    async def until(self, wanted: str, limit: float = 15.0) -> str:
+        """The first datagram, from those not looked at yet, in which `wanted` stands."""
+        async with asyncio.timeout(limit):
+            while True:
+                data = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
+                self.heard.append(data.decode())
+                if wanted in self.heard[-1]:
+                    return self.heard[-1]
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
+    other = Systemd(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(other.path))
+    monkeypatch.setenv("WATCHDOG_USEC", "3000000")
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    yield other
+    other.close()
+
+
+def get(gateway: Daemon, path: str) -> tuple[int, str]:
+    with socket.create_connection(("127.0.0.1", gateway.port), 5) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost:{gateway.port}\r\n\r\n".encode())
+        answer = b""
+        while data := sock.recv(65536):
+            answer += data
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body.decode()
+
+
+async def question(gateway: Daemon, **asked: Any) -> dict[str, Any]:
+    return await asyncio.to_thread(ask, [gateway.folder / "control.sock"], asked)
+
+
+async def test_systemd_hears_of_the_whole_life(systemd: Systemd, gateway: Callable[[str], Daemon]) -> None:
+    """READY does not wait for a broker that is not there, and its absence does not starve the watchdog."""
+    daemon = gateway(UPSTREAM)
+    ready = await systemd.until("READY=1")
+    assert "STATUS=1 upstream, 1 down since " in ready
+    assert await systemd.until("WATCHDOG=1")
+    assert await systemd.until("WATCHDOG=1")
+    daemon.reload()
+    reloading = await systemd.until("RELOADING=1")
+    assert "\nMONOTONIC_USEC=" in reloading
+    await systemd.until("READY=1")
+    os.kill(daemon.pid, signal.SIGTERM)
+    stopping = await systemd.until("STOPPING=1")
+    assert "EXTEND_TIMEOUT_USEC=" in stopping
+
+
+async def test_a_frozen_gateway_goes_silent(systemd: Systemd, gateway: Callable[[str], Daemon]) -> None:
+    daemon = gateway(UPSTREAM)
+    await systemd.until("WATCHDOG=1")
+    daemon.suspend()
+    with pytest.raises(TimeoutError):
+        while True:
+            await systemd.until("WATCHDOG=1", 3.5)
+    daemon.resume()
+    await systemd.until("WATCHDOG=1")
+
+
+async def test_a_reload_changes_what_is_allowed_and_drops_nobody(gateway: Callable[[str], Daemon]) -> None:
+    daemon = gateway(UPSTREAM)
+    async with connect(daemon.url, compression=None, proxy=None) as client:
+        await client.recv()
+        daemon.config = UPSTREAM + '[limits]\nsubscriptions = 1\n[heartbeat]\ninterval = "1s"\n'
+        daemon.write_config()
+        assert await question(daemon, do="reload") == {"restart": []}
+        await client.send(json.dumps({"type": "subscribe", "id": 1, "topics": ["a", "b"]}))
+        assert json.loads(await client.recv())["code"] == "too-many-subscriptions"
+        async with asyncio.timeout(5):
+            assert json.loads(await client.recv())["type"] == "heartbeat"
+    assert "reloaded: limits, heartbeat" in daemon.log
+
+
+async def test_a_wrong_file_changes_nothing_and_says_why(systemd: Systemd, gateway: Callable[[str], Daemon]) -> None:
+    daemon = gateway(UPSTREAM)
+    await systemd.until("READY=1")
+    daemon.config = UPSTREAM + "[limits]\nsubscriptions = -1\n"
+    daemon.write_config()
+    daemon.reload()
+    said = await systemd.until("RELOAD REFUSED")
+    assert re.search(r"config\.toml:\d+: limits\.subscriptions", said)
+    assert "READY=1" in said
+    assert re.search(r"reload refused: .*config\.toml:\d+: limits\.subscriptions", daemon.log)
+    async with connect(daemon.url, compression=None, proxy=None) as client:
+        assert json.loads(await client.recv())["limits"]["subscriptions"] == 100
+
+    daemon.config = UPSTREAM
+    daemon.write_config()
+    daemon.reload()
+    assert "REFUSED" not in await systemd.until("READY=1")
+
+
+async def test_what_needs_a_restart_is_named(gateway: Callable[[str], Daemon]) -> None:
+    daemon = gateway(UPSTREAM)
+    daemon.config = UPSTREAM + '[[listen]]\naddress = "127.0.0.1"\nport = {port}\n[[listen]]\nport = 1\n'
+    daemon.write_config()
+    assert await question(daemon, do="reload") == {"restart": ["listen: 127.0.0.1:1 (new)"]}
+
+
+async def test_the_log_changes_its_format_under_way(gateway: Callable[[str], Daemon]) -> None:
+    daemon = gateway(UPSTREAM)
+    daemon.config = UPSTREAM + '[log]\nformat = "json"\n'
+    daemon.write_config()
+    await question(daemon, do="reload")
+    assert json.loads(daemon.log.splitlines()[-1])["msg"].startswith("reloaded: log")
+
+
+async def test_the_control_socket_is_for_owner_and_group_alone(gateway: Callable[[str], Daemon]) -> None:
+    daemon = gateway(UPSTREAM)
+    path = daemon.folder / "control.sock"
+    assert path.stat().st_mode & 0o777 == 0o660
+    assert (await question(daemon, do="status"))["words"].startswith("1 upstream, 1 down since")
+    daemon.stop()
+    assert not path.exists()
+
+
+async def test_explain_tells_why_a_panel_is_empty(gateway: Callable[[str], Daemon]) -> None:
+    daemon = gateway(UPSTREAM)
+    async with connect(f"{daemon.url}?topic=kitchen/%23", compression=None, proxy=None) as client:
+        session = json.loads(await client.recv())["session"] if False else None
+        answer = await question(daemon, do="explain", topic="kitchen/temperature", client=session)
+    assert answer["reason"].startswith("the broker is away: main is ")
+    assert any("kitchen/# (every message)" in line for line in answer["lines"])
+
+
+async def test_figures_are_those_declared(gateway: Callable[[str], Daemon]) -> None:
+    daemon = gateway(UPSTREAM + "[[listen]]\nport = {port}\nmetrics = true\n")
+    status, text = await asyncio.to_thread(get, daemon, "/metrics")
+    assert status == 200
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    on_disk = {"history_disk_bytes", "history_degraded", "history_dropped_messages"}
+    assert set(families) == {f"sensor_gateway_{metric.name}" for metric in METRICS if metric.name not in on_disk}
+    assert families["sensor_gateway_upstream_up"].samples[0].value == 0
+    assert families["sensor_gateway_event_loop_lag_seconds"].type == "histogram"
+    for metric in METRICS:
+        if metric.name not in on_disk:
+            family = families[f"sensor_gateway_{metric.name}"]
+            assert family.type == metric.kind
+            assert all(set(s.labels) - {"le"} == set(metric.labels) for s in family.samples), metric.name
+
+
+async def test_inherited_sockets_stay_open_across_kill(tmp_path: Path) -> None:
+    """What systemd does for a socket unit: a client that connects while nobody runs is answered by the next process."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        config = tmp_path / "config.toml"
+        config.write_text(f'[gateway]\nstate_dir = "{tmp_path}"\n[[listen]]\nport = 8443\n{UPSTREAM}')
+        first = start_with(listener, config, "8443")
+        await answered(port)
+        first.kill()
+        first.wait()
+        waiting = await asyncio.open_connection("127.0.0.1", port)
+        waiting[1].write(b"GET /healthz HTTP/1.1\r\nHost: localhost:8443\r\n\r\n")
+        second = start_with(listener, config, "8443")
+        try:
+            async with asyncio.timeout(15):
+                assert (await waiting[0].read()).startswith(b"HTTP/1.1 200")
+            async with connect(f"ws://127.0.0.1:{port}/stream", compression=None, proxy=None) as client:
+                await client.recv()
+                second.send_signal(signal.SIGTERM)
+                async with asyncio.timeout(5):
+                    assert json.loads(await client.recv())["type"] == "closing"
+                    await client.wait_closed()
+                assert client.close_code == 1012
+            assert await asyncio.to_thread(second.wait, 10) == 0
+        finally:
+            waiting[1].close()
+            second.kill()
+            second.wait()
+
+
+def start_with(listener: socket.socket, config: Path, name: str) -> "subprocess.Popen[bytes]":
+    """A gateway that finds `listener` as descriptor 3, as systemd passes it."""
+    script = (
+        "import os, sys\n"
+        f"os.dup2({listener.fileno()}, 3)\n"
+        f"os.environ.update(LISTEN_FDS='1', LISTEN_FDNAMES='{name}', LISTEN_PID=str(os.getpid()))\n"
+        f"os.execv(sys.executable, [sys.executable, '-m', 'gateway', 'run', '--config', '{config}'])\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", script], pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
+
+
+async def answered(port: int) -> None:
+    async with asyncio.timeout(15):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost:8443\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
