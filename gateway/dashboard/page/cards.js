@@ -4,7 +4,7 @@
 
 import { h, setAttribute, setText } from "./dom.js";
 import { age, clockTime, valueText } from "./format.js";
-import { isAbsent, seriesLabel, shortName } from "./grouping.js";
+import { isAbsent, labelsOf, seriesLabel, shortName } from "./grouping.js";
 
 /** @typedef {import("./store.js").Series} Series */
 
@@ -30,7 +30,8 @@ export class CardView {
     this.#context = context;
     this.title = h("h3", { title: card.device.id }, shortName(card.device));
     this.state = h("span", { class: "state" });
-    this.#rows = card.series.map((series) => new ReadingRow(series, context, single));
+    const names = single ? card.series.map(({ channel }) => channel ?? "") : labelsOf(card.series);
+    this.#rows = card.series.map((series, index) => new ReadingRow(series, context, names[index]));
     this.element = h(
       "article",
       { class: single ? "card single" : "card" },
@@ -63,9 +64,9 @@ class ReadingRow {
   /**
    * @param {Series} series
    * @param {import("./main.js").Context} context
-   * @param {boolean} single
+   * @param {string} name
    */
-  constructor(series, context, single) {
+  constructor(series, context, name) {
     this.series = series;
     this.number = h("b");
     this.unit = h("span", { class: "unit" });
@@ -77,11 +78,10 @@ class ReadingRow {
     trend.setAttribute("class", "trend");
     trend.setAttribute("aria-hidden", "true");
     trend.append(this.path);
-    const name = single ? (series.channel ?? "") : seriesLabel(series);
     this.link = h(
       "a",
       { href: context.href({ view: "chart", r: series.key, range: context.route.range }) },
-      h("span", { class: "label" }, name),
+      h("span", { class: "label", title: seriesLabel(series) }, name),
       trend,
       h("span", { class: "reading" }, this.number, this.unit),
       this.age,
@@ -104,7 +104,7 @@ class ReadingRow {
       setAttribute(this.number, "title", series.flag === null ? null : series.flag.replaceAll("-", " "));
     }
     setAttribute(this.element, "class", absent ? "stale" : null);
-    setText(this.age, age(seconds));
+    setText(this.age, seconds === null ? "unknown" : age(seconds));
     if (series.trend !== null && now - this.#trendAt >= TREND_EVERY) {
       this.#trendAt = now;
       setAttribute(this.path, "d", series.trend.path(now, WIDTH, HEIGHT));

@@ -103,25 +103,27 @@ export class GatewayView {
 
   /** @param {any[]} clients */
   #clientTable(clients) {
-    const { now } = this.#context;
+    const known = (/** @type {any} */ value, /** @type {(value: any) => string} */ text) => (value === null || value === undefined || value === "" ? "–" : text(value));
     const rows = clients.map((client) => [
-      client.user ?? client.role ?? "–",
+      client.user || client.role || "–",
       client.address ?? "–",
       client.dialect ?? "–",
-      Array.isArray(client.subscriptions) ? client.subscriptions.map((/** @type {any} */ one) => one.filter ?? one).join(", ") : String(client.subscriptions ?? "–"),
-      typeof client.queued === "number" ? size(client.queued) : "–",
-      typeof client.rate === "number" ? `${number(client.rate)}/s` : "–",
-      typeof client.rtt === "number" ? `${number(client.rtt * 1000)} ms` : "–",
-      typeof client.since === "number" ? age(now() - client.since) : "–",
+      h("code", null, known(client.subscriptions, (list) => list.join(", "))),
+      known(client.queue, size),
+      ...(rated(clients) ? [known(client.rate, (rate) => `${number(rate)}/s`)] : []),
+      known(client.rtt, (rtt) => `${number(rtt * 1000)} ms`),
+      known(client.lost, number),
+      known(client.age, age),
     ]);
-    return panel(`Clients (${clients.length})`, table(["User", "Address", "Dialect", "Subscriptions", "Queue", "Rate", "Round trip", "For"], rows, "Nobody is connected."));
+    const heads = ["User", "Address", "Dialect", "Subscriptions", "Queue", ...(rated(clients) ? ["Rate"] : []), "Round trip", "Lost", "For"];
+    return panel(`Clients (${clients.length})`, table(heads, rows, "Nobody is connected."));
   }
 
   /** @param {any} status */
   #statusPanels(status) {
     const { now } = this.#context;
     const panels = [];
-    const { rejected, upstreams, history: log, memory, ...rest } = status;
+    const { rejected_origins: rejected, upstreams, listeners, connections, history: log, memory, since, timestamp, ...rest } = status;
     if (Array.isArray(rejected)) {
       const rows = rejected.map(({ origin, reason, remedy, count, last }) => [
         h("code", null, origin),
@@ -130,17 +132,40 @@ export class GatewayView {
         String(count ?? 1),
         typeof last === "number" ? `${age(now() - last)} ago` : "–",
       ]);
-      panels.push(panel("Refused origins", table(["Origin", "Why", "What would allow it", "Times", "Last"], rows, "None. Pages of other origins that are refused appear here with the line that would let them in.")));
+      const none = "None. A page of another origin that is refused appears here, with the line that would let it in.";
+      panels.push(panel("Refused origins", table(["Origin", "Why", "What would allow it", "Times", "Last"], rows, none)));
+    }
+    if (Array.isArray(listeners)) {
+      const rows = listeners.map(({ address, names, certificate_expires: expires }) => [
+        h("code", null, address),
+        (names ?? []).join(", ") || "–",
+        typeof expires === "number" ? `${new Date(expires * 1000).toLocaleDateString()} (in ${age(expires - now())})` : "–",
+      ]);
+      panels.push(panel("Listeners", table(["Address", "Certificate for", "Expires"], rows, "None.")));
     }
     if (log && typeof log === "object") panels.push(panel("History", facts(plain(log))));
     if (memory && typeof memory === "object") {
       const bar = typeof memory.used === "number" && typeof memory.budget === "number" ? h("meter", { min: 0, max: memory.budget, value: memory.used, high: memory.budget * 0.8, "aria-label": "Memory used of the budget" }) : null;
       panels.push(panel("Memory", ...(bar ? [bar] : []), facts(plain(memory))));
     }
-    const others = plain(rest);
-    if (others.length > 0) panels.push(panel("Figures", facts(others)));
+    const { refused, ...counted } = connections ?? {};
+    const figures = [...(typeof since === "number" ? [["running for", age(now() - since)]] : []), ...plain(rest), ...prefixed("connections", plain(counted)), ...prefixed("refused", plain(refused ?? {}))];
+    if (figures.length > 0) panels.push(panel("Figures", facts(figures)));
     return panels;
   }
+}
+
+/** @param {any[]} clients */
+function rated(clients) {
+  return clients.some(({ rate }) => typeof rate === "number");
+}
+
+/**
+ * @param {string} name
+ * @param {string[][]} pairs
+ */
+function prefixed(name, pairs) {
+  return pairs.map(([key, value]) => [`${name}: ${key}`, value]);
 }
 
 /**

@@ -71,11 +71,20 @@ export function quantitiesOf(store) {
 }
 
 /**
- * A reading's name within its device: the quantity, and the channel where the device has several.
+ * A reading's name within its device: the quantity, and the channel.
  * @param {Series} series
  */
 export function seriesLabel({ quantity, channel }) {
   return channel === null || channel === "" ? label(quantity) : `${label(quantity)} · ${channel}`;
+}
+
+/**
+ * Names of readings that stand together: the channel only where the quantity alone would not tell them apart.
+ * @param {Series[]} series of one device
+ * @returns {string[]}
+ */
+export function labelsOf(series) {
+  return series.map((one) => (series.filter(({ quantity }) => quantity === one.quantity).length > 1 ? seriesLabel(one) : label(one.quantity)));
 }
 
 /**

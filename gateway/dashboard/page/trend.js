@@ -4,6 +4,7 @@
 
 export const SLOTS = 60;
 export const SLOT_SECONDS = 10;
+const YOUNGEST = 12;
 
 export class Trend {
   #low = new Float32Array(SLOTS).fill(NaN);
@@ -30,7 +31,8 @@ export class Trend {
 
   /**
    * As the path of an SVG of this size, the newest on the right: a line through the middle of each slot, drawn from
-   * its lowest to its highest value. Empty where there are not two slots to connect.
+   * its lowest to its highest value. A young trend fills the width from two minutes on. Empty where there are not two
+   * slots to connect.
    * @param {number} now Unix seconds
    * @param {number} width
    * @param {number} height
@@ -49,13 +51,15 @@ export class Trend {
     const y = (/** @type {number} */ value) => (flat ? height / 2 : height - 1 - ((value - lowest) / span) * (height - 2));
     let path = "";
     let points = 0;
-    for (let slot = last - SLOTS + 1; slot <= last; slot++) {
+    let first = Math.max(0, last - SLOTS + 1);
+    while (first < last - YOUNGEST + 1 && (first > this.#newest || first <= this.#newest - SLOTS || Number.isNaN(this.#low[first % SLOTS]))) first++;
+    for (let slot = first; slot <= last; slot++) {
       // Slots that have fallen out of the ring hold newer values in their place.
       if (slot > this.#newest || slot <= this.#newest - SLOTS || slot < 0) continue;
       const low = this.#low[slot % SLOTS];
       if (Number.isNaN(low)) continue;
       const high = this.#high[slot % SLOTS];
-      const x = ((slot - last + SLOTS - 1) / (SLOTS - 1)) * width;
+      const x = ((slot - first) / (last - first)) * width;
       path += `${points === 0 ? "M" : "L"}${x.toFixed(1)} ${y(low).toFixed(1)}`;
       if (high !== low) path += `V${y(high).toFixed(1)}`;
       points++;
