@@ -56,7 +56,7 @@ PLAN = (
         2,
         "gateway.hub",
         (
-            *("message", "ports", "readings", "heartbeat", "wheel", "batch", "ledger", "budget", "outbox"),
+            *("message", "ports", "readings", "heartbeat", "wheel", "batch", "ledger", "budget", "outbox", "pace"),
             *("ring", "log", "audience", "hub"),
         ),
     ),

@@ -8,13 +8,14 @@ from collections.abc import Callable
 import msgspec
 from msgspec import UNSET
 
-from gateway.edge import commands, events
+from gateway.edge import commands, events, history
 from gateway.edge.alone import Alone
 from gateway.edge.audit import audit
 from gateway.edge.commands import Command, Id
 from gateway.edge.credentials import Identity, Refusal
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.frames import Desk
+from gateway.edge.history import Archive
 from gateway.edge.replay import Replay, Replays
 from gateway.edge.roles import Role, grant, may_publish, may_see
 from gateway.edge.wire import Line, Wire
@@ -23,6 +24,7 @@ from gateway.hub.audience import Audience, AudienceKey, Subscription, Variant
 from gateway.hub.hub import Hub
 from gateway.hub.log import Log
 from gateway.hub.ports import UpstreamSender, UpstreamState, UpstreamStatus
+from gateway.hub.series import Series
 from gateway.topics import matches, shorten, validate_topic
 
 BURST_SECONDS = 5  # a client may save up its commands for so long
@@ -40,7 +42,7 @@ class Room(msgspec.Struct):
     """What all sessions share; the daemon fills it. `clock` is monotonic seconds, `wall` Unix seconds.
 
     `desk` is where replays take their turns. `authenticate` judges a token: the role, or the sentence that refuses it.
-    `clock_state` is "ok" or "suspect".
+    `clock_state` is "ok" or "suspect". `archive` is where numbers of the past are asked for.
     """
 
     hub: Hub
@@ -58,6 +60,7 @@ class Room(msgspec.Struct):
     auth_methods: tuple[str, ...] = ()
     auth_deadline: float = 10.0
     clock_state: str = "ok"
+    archive: Archive | None = None
 
 
 class Session:
@@ -233,7 +236,11 @@ class Session:
         elif isinstance(command, commands.Publish):
             self._publish(command, self.role)
         else:
-            raise CommandError("unsupported", "this gateway keeps no series of numbers", command.id)
+            history.ask(self._room.archive, self.role, command, lambda series: self._answer(command.id, series))
+
+    def _answer(self, id: Id, series: Series) -> None:
+        if not self._closed:
+            self._say(events.Ok(id=id, series=series.rows, complete=series.complete))
 
     def _pay(self, id: Id) -> None:
         """One command's price out of the client's budget (a token bucket)."""
@@ -425,6 +432,7 @@ class Session:
                 "subscriptions": room.limits.subscriptions,
                 "commands_per_second": int(room.limits.commands_per_second),
                 "message_size": room.limits.message_size,
+                **({"history": int(room.archive.reader.stored)} if room.archive is not None else {}),
             },
             upstreams=[{"name": s.name, "state": s.state, "since": s.since} for s in room.upstreams.states()],
         )

@@ -5,7 +5,10 @@ from collections.abc import Callable, Hashable
 from typing import NamedTuple, Protocol
 
 from gateway.hub.batch import Batch
+from gateway.hub.ledger import Ledger
 from gateway.hub.message import Message
+from gateway.hub.pace import Debtor, Pacer
+from gateway.hub.wheel import Wheel
 from gateway.topics import matches
 
 STRIDE = 32
@@ -75,6 +78,9 @@ class Viewer(Protocol):
     def short(self, batch: Batch, taken: int) -> None:
         """`send` took only `taken` bytes of `batch`."""
 
+    def owe(self, ledger: Ledger) -> None:
+        """Tell the client, in its place behind what already waits, what it did not get."""
+
     def failed(self, batch: Batch, error: OSError) -> None:
         """`send` of the whole `batch` raised `error` (would block, or the connection is gone)."""
 
@@ -102,6 +108,7 @@ class Audience:
         "_members",
         "_passes",
         "_resolved",
+        "_touch",
         "_view",
         "delivered",
         "dirty",
@@ -110,11 +117,20 @@ class Audience:
         "kept",
         "key",
         "messages",
+        "pacer",
         "sent_at",
         "variant",
     )
 
-    def __init__(self, key: AudienceKey, kept: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self,
+        key: AudienceKey,
+        kept: Callable[[str], bool] | None = None,
+        *,
+        wheel: Wheel | None = None,
+        period: float = 20.0,
+        touch: Callable[["Audience"], None] | None = None,
+    ) -> None:
         self.key = key
         self.variant: Variant = key.variant  # type: ignore[assignment]
         self.frames: list[bytes] = []
@@ -124,7 +140,7 @@ class Audience:
         self.delivered = 0
         self.sent_at = 0.0
         self.kept = kept
-        self._members: dict[Viewer, None] = {}
+        self._members: dict[Viewer, int] = {}
         self._line: list[Viewer] | None = []
         self._passes: deque[_Pass] = deque()
         self._resolved: dict[str, bool] = {}
@@ -132,6 +148,11 @@ class Audience:
         # Hardly anybody mixes: without this, a first message would be held against every filter of every audience.
         self._view = views.pop() if len(views) == 1 else None
         self._latest = any(subscription.latest for subscription in key.table)
+        self.pacer: Pacer | None = None
+        if wheel is not None and touch is not None and any(subscription.interval for subscription in key.table):
+            members: dict[Debtor, int] = self._members  # type: ignore[assignment]
+            self.pacer = Pacer(members, wheel=wheel, period=period, out=self._out)
+            self._touch = touch
 
     def __len__(self) -> int:
         return len(self._members)
@@ -153,21 +174,39 @@ class Audience:
             verdict = self._resolved[topic] = bool(mine) and all(s.latest for s in mine)
         return verdict
 
+    def interval(self, topic: str) -> float:
+        """How long, in seconds, a value of `topic` stands for its members; 0: they want every message."""
+        return min((s.interval for s in self._matching(topic)), default=0.0)
+
+    @property
+    def floor(self) -> int | None:
+        """The lowest offset that is held for its members, or was merged and not named yet; None where nothing is."""
+        if self.pacer is None:
+            return None
+        offsets = [m.offset for m in self.messages]
+        offsets += [m.offset for under_way in self._passes for m in under_way.messages]
+        held = self.pacer.floor
+        if held is not None:
+            offsets.append(held)
+        return min(offsets, default=None)
+
     def _matching(self, topic: str) -> list[Subscription]:
         return [s for s in self.key.table if matches(s.filter, topic)]
 
-    def join(self, viewer: Viewer) -> None:
-        """Let `viewer` have what is published from now on."""
+    def join(self, viewer: Viewer, newest: int = 0) -> None:
+        """Let `viewer` have what is published from now on, after the offset `newest`."""
         self._close()
-        self._members[viewer] = None
+        self._members[viewer] = newest
         self._line = None
+        if self.pacer is not None:
+            self.pacer.joined(viewer)
 
     def leave(self, viewer: Viewer, *, gone: bool) -> None:
         """Let `viewer` go; unless it is gone altogether, what is under way for it goes into its outbox now."""
         if viewer not in self._members:
             return
         self._close()
-        del self._members[viewer]
+        since = self._members.pop(viewer)
         self._line = None
         for under_way in self._passes:
             try:
@@ -180,6 +219,13 @@ class Audience:
             elif not gone:
                 under_way.batch = under_way.batch or self._batch(under_way.frames, under_way.messages, under_way.blob)
                 viewer.push(under_way.batch)
+        if self.pacer is None:
+            return
+        if gone:
+            self.pacer.gone(viewer)
+        elif held := self.pacer.left(viewer, since):
+            # It goes on in another audience, which knows nothing of what was held here.
+            viewer.push(self._batch([pace.encode(m) for pace, m in held], [m for _, m in held], None))
 
     def flush(self, clock: Callable[[], float], now: float, deadline: float) -> bool:
         """Give every member what was published; False where the time slice ended before all had it."""
@@ -249,5 +295,15 @@ class Audience:
                 self.full = True
         return batch
 
-    def _batch(self, frames: list[bytes], messages: list[Message], blob: bytes) -> Batch:
+    def _out(self, frame: bytes, message: Message, line: list[Debtor] | None) -> None:
+        """An interval lets `message` go, to all members or to those in `line`."""
+        if line is None:
+            self.frames.append(frame)
+            self.messages.append(message)
+        else:
+            self._close()
+            self._passes.append(_Pass([frame], [message], line))  # type: ignore[arg-type]
+        self._touch(self)
+
+    def _batch(self, frames: list[bytes], messages: list[Message], blob: bytes | None) -> Batch:
         return Batch(frames, messages, blob=blob, mergeable=self.mergeable if self._latest else None, kept=self.kept)

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from gateway.hub.audience import Audience, AudienceKey, View, Viewer
 from gateway.hub.message import Message
+from gateway.hub.pace import Pace
+from gateway.hub.wheel import Wheel
 from gateway.topics import Trie, matches
 
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
@@ -32,13 +34,14 @@ class Observer(Protocol):
 
 
 class _Topic:
-    __slots__ = ("last", "routes", "size", "unwanted")
+    __slots__ = ("last", "paces", "routes", "size", "unwanted")
 
     def __init__(self) -> None:
         self.unwanted = -1  # the observer's generation in which it did not want this topic
         self.last: Message | None = None
         self.size = 0
         self.routes: list[tuple[Encode, list[Audience]]] | None = None
+        self.paces: list[Pace] | None = None  # of audiences that want a value per interval only
 
 
 class Hub:
@@ -46,8 +49,8 @@ class Hub:
 
     `schedule` runs a function in the loop's next turn, `clock` is monotonic seconds. `last_values` bounds the topics
     known (least recently written go first), `last_values_memory` their bytes. `kept` tells topics whose messages are
-    never merged; `observer` sees the messages that
-    it wants before anybody else.
+    never merged; `observer` sees the messages that it wants before anybody else. `later` runs a function after so many
+    seconds, for intervals; `period` is how often, in seconds, a client is told what they merged.
     """
 
     def __init__(
@@ -59,6 +62,8 @@ class Hub:
         last_values_memory: int = 48 * 1024 * 1024,
         kept: Callable[[str], bool] | None = None,
         observer: Observer | None = None,
+        later: Callable[[float, Callable[[], None]], object] | None = None,
+        period: float = 20.0,
     ) -> None:
         self.last_values = last_values
         self.last_values_memory = last_values_memory
@@ -67,6 +72,8 @@ class Hub:
         self.settled = 0
         self.turns = 0
         self.latency: Callable[[float], None] | None = None  # told once a turn: seconds until every client had it
+        self.wheel = Wheel(clock, later)
+        self._period = period
         self._schedule = schedule
         self._clock = clock
         self._kept = kept
@@ -132,7 +139,7 @@ class Hub:
                 topic.unwanted = generation
             routes = topic.routes
             if routes is None:
-                routes = topic.routes = self._route(message.topic)
+                routes = topic.routes = self._route(topic, message.topic)
             for encode, audiences in routes:
                 frame = encode(message)
                 for audience in audiences:
@@ -141,6 +148,10 @@ class Hub:
                     if not audience.dirty:
                         audience.dirty = True
                         dirty.append(audience)
+            if topic.paces is not None:
+                now = self._clock()
+                for pace in topic.paces:
+                    pace.take(message, now)
         if len(messages) >= FLOOD:
             self._flood = True
         self._memory += grown
@@ -198,18 +209,20 @@ class Hub:
             self.settled = self._newest
             if self.latency is not None and self._taken_at:
                 self.latency(clock() - self._taken_at)
+                self._taken_at = 0.0
 
     def join(self, viewer: Viewer, key: AudienceKey) -> Audience:
         """Let `viewer` have every message that `key` wants, from the next one on."""
         audience = self._audiences.get(key)
         if audience is None:
-            audience = self._audiences[key] = Audience(key, self._kept)
+            audience = self._audiences[key] = Audience(
+                key, self._kept, wheel=self.wheel, period=self._period, touch=self._touch
+            )
             for subscription in key.table:
                 self._trie.add(subscription.filter, audience)
             self._reroute(subscription.filter for subscription in key.table)
-        audience.join(viewer)
+        audience.join(viewer, self._newest)
         return audience
-                self._taken_at = 0.0
 
     def leave(self, viewer: Viewer, audience: Audience, *, gone: bool = False) -> None:
         """Take `viewer` out of its audience; an audience without members ends."""
@@ -218,6 +231,8 @@ class Hub:
             del self._audiences[audience.key]
             self._gone_delivered += audience.delivered
             audience.delivered = 0
+            if audience.pacer is not None:
+                audience.pacer.end()
             for subscription in audience.key.table:
                 self._trie.remove(subscription.filter, audience)
             self._reroute(subscription.filter for subscription in audience.key.table)
@@ -237,8 +252,19 @@ class Hub:
         entry = self._topics.get(topic)
         return entry.last if entry is not None else None
 
-    def _route(self, name: str) -> list[tuple[Encode, list[Audience]]]:
+    def _touch(self, audience: Audience) -> None:
+        """`audience` has something to hand out."""
+        if not audience.dirty:
+            audience.dirty = True
+            self._dirty.append(audience)
+        if not self._scheduled:
+            self._scheduled = True
+            self._schedule(self.flush)
+
+    def _route(self, topic: _Topic, name: str) -> list[tuple[Encode, list[Audience]]]:
         grouped: dict[tuple[object, View], tuple[Encode, list[Audience]]] = {}
+        paces: list[Pace] = []
+        kept = self._kept is not None and self._kept(name)
         for audience in self._trie.match(name):
             if any(matches(deny, name) for deny in audience.key.denies):
                 continue
@@ -247,8 +273,14 @@ class Hub:
             if group is None:
                 group = (audience.variant.encoder(name, view), [])
                 grouped[(audience.key.variant, view)] = group
-            group[1].append(audience)
-        return list(grouped.values())
+            pacer = audience.pacer
+            interval = audience.interval(name) if pacer is not None and not kept else 0.0
+            if pacer is not None and interval:
+                paces.append(pacer.pace(name, group[0], interval))
+            else:
+                group[1].append(audience)
+        topic.paces = paces or None
+        return [group for group in grouped.values() if group[1]]
 
     def _reroute(self, filters: Iterable[str]) -> None:
         """Forget the routes of every topic that one of `filters` matches."""

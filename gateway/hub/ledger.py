@@ -39,3 +39,27 @@ class Ledger:
         self.first = self.last = self.count = 0
         self.topics = {}
         return taken
+
+    def copy(self) -> "Ledger":
+        """The same again, in a book of its own."""
+        other = Ledger(self.reason)
+        other.first, other.last, other.count, other.topics = self.first, self.last, self.count, dict(self.topics)
+        return other
+
+    def less(self, other: "Ledger") -> "Ledger":
+        """What stands here beyond what stands in `other`, all of which stands here too; the range stays."""
+        rest = self.copy()
+        rest.count -= other.count
+        missing = 0
+        for topic, count in other.topics.items():
+            have = rest.topics.get(topic, 0)
+            missing += max(0, count - have)
+            rest.topics[topic] = have - min(have, count)
+        # A topic that is named there may be among the rest here, and the other way round.
+        for topic in (REST, *list(rest.topics)):
+            taken = min(missing, rest.topics.get(topic, 0))
+            if taken:
+                rest.topics[topic] -= taken
+                missing -= taken
+        rest.topics = {topic: count for topic, count in rest.topics.items() if count}
+        return rest

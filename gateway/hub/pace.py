@@ -1,0 +1,197 @@
+"""`interval`: at most one value per topic in that time, the newest; merged once per audience. Pure.
+
+The first value after a quiet interval goes out at once. What comes within the interval is held, newer in place of
+older, until the time is over. What was merged is summed up in one gap per heartbeat interval.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.hub.ledger import Ledger
+from gateway.hub.message import Message
+from gateway.hub.wheel import Wheel
+
+REASON = "interval"
+
+
+class Debtor(Protocol):
+    """A member of an audience, as far as it is owed a gap."""
+
+    def owe(self, ledger: Ledger) -> None:
+        """Tell the client, in its place behind what already waits, what it did not get."""
+
+
+class Pace:
+    """One topic of one audience: held back, or free to go. It is on the wheel as long as an interval runs."""
+
+    __slots__ = ("_pacer", "encode", "held", "interval", "slot", "topic")
+
+    def __init__(self, pacer: "Pacer", topic: str, encode: Callable[[Message], bytes], interval: float) -> None:
+        self.topic = topic
+        self.encode = encode
+        self.interval = interval
+        self.held: Message | None = None
+        self.slot: int | None = None
+        self._pacer = pacer
+
+    def take(self, message: Message, now: float) -> None:
+        """The next message of the topic."""
+        if self.slot is None:
+            self._pacer.run(self, now)
+            self._pacer.release(self, message)
+            return
+        if self.held is not None:
+            self._pacer.merged(self.held, now)
+        self.held = message
+        self._pacer.changed()
+
+    def due(self, now: float) -> None:
+        held, self.held = self.held, None
+        if held is None:
+            self._pacer.rest(self)
+            return
+        self._pacer.run(self, now)
+        self._pacer.release(self, held)
+
+
+class _Bill:
+    """The time at which the members are told what was merged."""
+
+    __slots__ = ("_pacer", "slot")
+
+    def __init__(self, pacer: "Pacer") -> None:
+        self.slot: int | None = None
+        self._pacer = pacer
+
+    def due(self, now: float) -> None:
+        self._pacer.settle()
+
+
+class Pacer:
+    """All topics of an audience that have an interval, and what its members are owed.
+
+    `members` maps each to the newest offset at its joining: what is older is none of its business. `out` lets a message
+    go to those members who joined before it (None: to all). `period` is in seconds.
+    """
+
+    def __init__(
+        self,
+        members: "dict[Debtor, int]",
+        *,
+        wheel: Wheel,
+        period: float,
+        out: "Callable[[bytes, Message, list[Debtor] | None], None]",
+    ) -> None:
+        self._members = members
+        self._wheel = wheel
+        self._period = period
+        self._out = out
+        self._running: dict[str, Pace] = {}
+        self._ledger = Ledger(REASON)
+        self._bill = _Bill(self)
+        # What stands in the ledger and is none of a later member's business.
+        self._foreign: dict[Debtor, Ledger] = {}
+        self._last_join = 0
+        self._floor: int | None = None
+
+    def pace(self, topic: str, encode: Callable[[Message], bytes], interval: float) -> Pace:
+        """The pace of a topic: the one that runs, or a new one."""
+        pace = self._running.get(topic)
+        if pace is None:
+            return Pace(self, topic, encode, interval)
+        pace.encode, pace.interval = encode, interval
+        return pace
+
+    @property
+    def floor(self) -> int | None:
+        """The lowest offset that is held, or merged and not named yet; None where nothing is."""
+        if self._floor is None:
+            offsets = [pace.held.offset for pace in self._running.values() if pace.held is not None]
+            if self._ledger.count:
+                offsets.append(self._ledger.first)
+            self._floor = min(offsets, default=0)
+        return self._floor or None
+
+    def joined(self, member: Debtor) -> None:
+        """`member` is among the members now."""
+        self._last_join = max(self._last_join, self._members[member])
+        if self._ledger.count:
+            self._foreign[member] = self._ledger.copy()
+
+    def left(self, member: Debtor, since: int) -> list[tuple[Pace, Message]]:
+        """`member` goes elsewhere: it is told what it was owed; what is held for it, in offset order."""
+        owed = self._owed(self._ledger, member)
+        self.gone(member)
+        if owed.count:
+            member.owe(owed)
+        held = [(p, p.held) for p in self._running.values() if p.held is not None and p.held.offset > since]
+        held.sort(key=lambda each: each[1].offset)
+        return held
+
+    def gone(self, member: Debtor) -> None:
+        """`member` is no more."""
+        self._foreign.pop(member, None)
+
+    def end(self) -> None:
+        """The audience has no members any more."""
+        for pace in self._running.values():
+            self._wheel.remove(pace)
+            pace.held = None
+        self._wheel.remove(self._bill)
+        self._running.clear()
+        self._ledger.take()
+        self._floor = None
+
+    def settle(self) -> None:
+        """Tell every member what was merged for it."""
+        self._wheel.remove(self._bill)
+        ledger = self._ledger.take()
+        foreign, self._foreign = self._foreign, {}
+        self._floor = None
+        if not ledger.count:
+            return
+        for member in list(self._members):
+            owed = ledger.less(foreign[member]) if member in foreign else ledger
+            if owed.count:
+                member.owe(owed)
+
+    def run(self, pace: Pace, now: float) -> None:
+        """Let the interval of `pace` begin."""
+        self._running[pace.topic] = pace
+        self._wheel.add(pace, now + pace.interval)
+
+    def rest(self, pace: Pace) -> None:
+        """An interval is over in which nothing came."""
+        self._running.pop(pace.topic, None)
+
+    def changed(self) -> None:
+        """What is held has changed."""
+        self._floor = None
+
+    def release(self, pace: Pace, message: Message) -> None:
+        """Let `message` go out."""
+        self._floor = None
+        offset = message.offset
+        if offset > self._last_join:
+            self._out(pace.encode(message), message, None)
+            return
+        line = [member for member, since in self._members.items() if since < offset]
+        if line:
+            self._out(pace.encode(message), message, line)
+
+    def merged(self, message: Message, now: float) -> None:
+        """`message` goes to nobody."""
+        self._floor = None
+        topic, offset = message.topic, message.offset
+        if not self._ledger.count:
+            self._wheel.remove(self._bill)
+            self._wheel.add(self._bill, now + self._period)
+        self._ledger.add(topic, offset)
+        if offset <= self._last_join:
+            for member, since in self._members.items():
+                if since >= offset:
+                    self._foreign.setdefault(member, Ledger(REASON)).add(topic, offset)
+
+    def _owed(self, ledger: Ledger, member: Debtor) -> Ledger:
+        foreign = self._foreign.get(member)
+        return ledger.less(foreign) if foreign is not None else ledger.copy()
