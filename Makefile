@@ -9,6 +9,7 @@ STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 SECONDS ?= 60
+PYTHON2 ?= python2.7
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-without-brokers lint conformance soak fuzz bench clean
@@ -42,8 +43,8 @@ test-all: $(STAMP)  ## the long and root-only tests that `make test` leaves out;
 	@tests/install-debian.sh test-all
 	@$(PYTEST) -q -m slow
 
-conformance: $(STAMP)  ## the edge against the Autobahn test suite for RFC 6455 (needs Python 2.7 to install it)
-	@$(BIN)/python tests/conformance.py
+conformance: $(STAMP)  ## the edge against the Autobahn test suite for RFC 6455, which needs PYTHON2=python2.7
+	@$(BIN)/python tests/conformance/run.py --python2 $(PYTHON2)
 
 soak: $(STAMP)  ## the whole gateway under viewers of all kinds for SECONDS=60: memory, descriptors, gaps
 	@tests/install-debian.sh bench
@@ -57,5 +58,5 @@ bench: $(STAMP)  ## the gateway beside Mosquitto's WebSocket listener, on this m
 	@$(BIN)/python benchmarks/bench.py
 
 clean:  ## virtual environments, caches, build products
-	@rm -rf .venv .venv-* .autobahn build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-* .conformance build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
