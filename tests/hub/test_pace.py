@@ -1,5 +1,7 @@
 """Intervals: the newest value per topic and interval, the first at once; what is merged is named, member by member."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,7 +105,7 @@ def test_the_first_value_goes_at_once_then_the_newest_once_an_interval():
     assert viewer.offsets[0] == 1
     assert viewer.offsets[-1] == 25
     assert times[0] == 0.0
-    assert all(later - earlier >= 0.99 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 0.99 for earlier, later in pairwise(times))
     assert len(times) == 4
 
 

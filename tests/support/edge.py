@@ -64,7 +64,10 @@ class Edge:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.hub = Hub(
-            schedule=loop.call_soon, clock=time.monotonic, later=loop.call_later, period=(limits or ServerLimits()).interval
+            schedule=loop.call_soon,
+            clock=time.monotonic,
+            later=loop.call_later,
+            period=(limits or ServerLimits()).interval,
         )
         self.log = MemoryLog(self.hub.take, epoch="e1", limit=history, age=age, clock=time.monotonic)
         self.upstreams = Upstreams()
