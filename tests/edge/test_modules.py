@@ -39,7 +39,8 @@ def test_forwarded_exports_are_the_roots_own() -> None:
 def test_types_lose_their_files() -> None:
     text = joined(
         "a.js",
-        a='import { b } from "./b.js";\n/** @typedef {import("./b.js").B} B */\n/** @type {import("./b.js").B} */\nb();\n',
+        a='import { b } from "./b.js";\n/** @typedef {import("./b.js").B} B */\n'
+        '/** @type {import("./b.js").B} */\nb();\n',
         b="/** @typedef {number} B */\nexport function b() {}\n",
     )
     assert "import(" not in text
