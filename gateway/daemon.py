@@ -39,7 +39,7 @@ from gateway.hub.ports import UpstreamState
 from gateway.hub.readings import Readings
 from gateway.lifecycle.reload import bounds_of, server_limits, session_limits
 from gateway.lifecycle.service import Service
-from gateway.logs.choose import Reader, make_log
+from gateway.logs.choose import make_log
 from gateway.memory import machine_limits, resolve_memory
 from gateway.operations.logs import set_up
 from gateway.upstream.upstreams import Upstreams
@@ -75,7 +75,6 @@ class Daemon:
         self.log: Log | None = None
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
-        self.reader: Reader | None = None
         self._now = False
 
     async def run(self) -> int:
@@ -93,10 +92,10 @@ class Daemon:
             last_values_memory=plan.last_values,
             kept=self.readings.kept,
             observer=self.readings,
-        )
-        history = self.log = make_log(
             later=loop.call_later,
             period=config.heartbeat.interval,
+        )
+        history = self.log = make_log(
             config.history, state_dir=config.gateway.state_dir, memory=plan.history, sink=hub.take, loop=loop
         )
         recent = history.open()
@@ -104,8 +103,6 @@ class Daemon:
         self.upstreams = Upstreams(
             config.upstream,
             publisher=Publishing(hub, history),
-        reader = self.reader = make_reader()
-        reader.start()
             listener=self,
             loop=loop,
             gateway=name,
@@ -126,7 +123,6 @@ class Daemon:
             upstreams=self.upstreams,
             sender=self.upstreams,
             auth_deadline=config.auth.deadline,
-            archive=Archive(reader, lambda *reading: reading_source(self.readings.registry, *reading)),
         )
         self.server = Server(
             loop=loop,
@@ -163,8 +159,6 @@ class Daemon:
         if self.log is not None:
             self.log.close()
 
-        if self.reader is not None:
-            self.reader.close()
     def stop(self) -> None:
         """Drain and end; called a second time: end at once."""
         if self._stop.is_set():
