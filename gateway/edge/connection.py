@@ -362,12 +362,6 @@ class Connection:
         """Bytes that wait in the outbox."""
         return self._outbox.size if self._outbox is not None else 0
 
-    def backlog(self) -> Outbox:
-        """A further outbox for this client, under the same bounds."""
-        return Outbox(self._host.bounds, self._gap, budget=self._host.budget)
-
-    def abort(self, reason: str) -> None:
-        """End at once; what the kernel still holds for the client is thrown away."""
     @property
     def behind(self) -> bool:
         """Whether messages have been waiting here, or were merged or dropped, since the last look."""
@@ -378,6 +372,12 @@ class Connection:
         if frame := self._gap(ledger):
             self.deliver(frame)
 
+    def backlog(self) -> Outbox:
+        """A further outbox for this client, under the same bounds."""
+        return Outbox(self._host.bounds, self._gap, budget=self._host.budget)
+
+    def abort(self, reason: str) -> None:
+        """End at once; what the kernel still holds for the client is thrown away."""
         if self.state is State.GONE:
             return
         self.failure = self.failure or reason
@@ -554,6 +554,12 @@ class Connection:
         budget.open(outbox)
         return outbox
 
+    def _close_outbox(self) -> None:
+        outbox, self._outbox = self._outbox, None
+        if outbox is not None:
+            outbox.close()
+            self._host.budget.close(outbox)
+
     def _gap(self, ledger: Ledger) -> bytes:
         if ledger.reason == "slow-consumer":
             self.lost += ledger.count
@@ -562,12 +568,6 @@ class Connection:
             return b""
         dialect: Dialect = self.session.dialect
         return dialect.event(gap_of(ledger))
-    def _close_outbox(self) -> None:
-        outbox, self._outbox = self._outbox, None
-        if outbox is not None:
-            outbox.close()
-            self._host.budget.close(outbox)
-
 
     def _control(self) -> None:
         """Queue what the protocol has to say (pong, ping, close) in the control lane."""
@@ -660,19 +660,19 @@ class Connection:
         self._control()
 
     def _overflowed(self) -> None:
-        self._host.count("slow-consumer")
-        self.abort(SLOW_CONSUMER.meaning)
-
-    def _leave_hub(self) -> None:
-        if self.session is not None:
-            self.session.end()
         """Past its bounds: what has not been offered is dropped at once, and one who reads a little learns the code."""
-
+        self._host.count("slow-consumer")
         self._fail(SLOW_CONSUMER.code, SLOW_CONSUMER.meaning)
 
     def _sacrificed(self) -> None:
         """All clients together hold too much, and this one the most: the kernel's share goes with it."""
         self._host.count("memory")
+        self.abort(SLOW_CONSUMER.meaning)
+
+    def _leave_hub(self) -> None:
+        if self.session is not None:
+            self.session.end()
+
     def _finish_stream(self) -> None:
         """End a stream of plain HTTP behind what has been said: the end of the connection is the end of the answer."""
         if self.state is not State.OPEN:
