@@ -274,6 +274,23 @@ class Registry:
                 self.table.name(readings[0].device, rule.name, rule.area)
         return readings
 
+    def reread(self, topic: str, payload: bytes, retained: bool, now: float) -> list[Reading]:
+        """The readings of a message of the past: nothing is learned from it, nothing is counted. Never raises.
+
+        May be called in a thread beside `decode`.
+        """
+        try:
+            decoder = self._rule_of(topic).decoder or self._choose(topic, payload)
+            try:
+                readings = decoder.decode(topic, payload, retained, now)
+            except numbers.NotFinite:
+                readings = decoder.decode(topic, numbers.without_nonfinite(payload), retained, now)
+            if readings and topic in self._discovery.entities and decoder is not self._discovery:
+                readings = self._enriched(topic, readings)
+        except Exception:  # it was counted when it came; a decoder's own fault must not end a chart
+            return []
+        return readings
+
     def _enriched(self, topic: str, readings: list[Reading]) -> list[Reading]:
         """Units, and the quantity of a lone plain value, as discovery states them for another family's topic."""
         entity = self._discovery.plain(topic)

@@ -54,6 +54,12 @@ class DeviceTable:
                 reading.value, reading.unit, reading.time, now, topic, reading.flag,
             )  # fmt: skip
 
+    def topic_of(self, device: str, channel: str | None, quantity: str) -> str | None:
+        """The topic that last brought a reading; None where none did."""
+        entry = self._devices.get(device)
+        found = entry.values.get((channel, quantity)) if entry is not None else None
+        return found[4] if found is not None else None
+
     def name(self, device: str, name: str | None, area: str | None) -> None:
         """Give a device its name or area for people; None leaves either as it is."""
         if len(device) > MAX_KEY:

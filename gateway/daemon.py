@@ -26,6 +26,7 @@ from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.dialects.sse import Sse
 from gateway.edge.frames import Desk
 from gateway.edge.front import Front
+from gateway.edge.history import Archive
 from gateway.edge.listeners import SEND_BUFFER
 from gateway.edge.rules import access_of, endpoints_of, judge_of
 from gateway.edge.server import Server
@@ -35,11 +36,12 @@ from gateway.hub.budget import Budget
 from gateway.hub.hub import Hub
 from gateway.hub.log import Log
 from gateway.hub.message import Message
+from gateway.hub.pastreadings import reading_source
 from gateway.hub.ports import UpstreamState
 from gateway.hub.readings import Readings
 from gateway.lifecycle.reload import bounds_of, server_limits, session_limits
 from gateway.lifecycle.service import Service
-from gateway.logs.choose import make_log
+from gateway.logs.choose import Reader, make_log
 from gateway.memory import machine_limits, resolve_memory
 from gateway.operations.logs import set_up
 from gateway.upstream.upstreams import Upstreams
@@ -73,6 +75,7 @@ class Daemon:
         self.path = path
         self.addresses: list[str] = []
         self.log: Log | None = None
+        self.reader: Reader | None = None
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._now = False
@@ -95,11 +98,14 @@ class Daemon:
             later=loop.call_later,
             period=config.heartbeat.interval,
         )
-        history = self.log = make_log(
+        history, make_reader = make_log(
             config.history, state_dir=config.gateway.state_dir, memory=plan.history, sink=hub.take, loop=loop
         )
+        self.log = history
         recent = history.open()
         hub.restore(recent.last, history.newest)
+        reader = self.reader = make_reader()
+        reader.start()
         self.upstreams = Upstreams(
             config.upstream,
             publisher=Publishing(hub, history),
@@ -120,6 +126,7 @@ class Daemon:
             clock=time.monotonic,
             wall=time.time,
             desk=Desk(loop.call_soon, time.monotonic),
+            archive=Archive(reader, lambda *reading: reading_source(self.readings.registry, *reading)),
             upstreams=self.upstreams,
             sender=self.upstreams,
             auth_deadline=config.auth.deadline,
@@ -156,6 +163,8 @@ class Daemon:
 
     def close(self) -> None:
         """After `run`, however it ended: the log stores what waits."""
+        if self.reader is not None:
+            self.reader.close()
         if self.log is not None:
             self.log.close()
 

@@ -32,7 +32,7 @@ PLAN = (
         (
             *("origin", "hosts", "forwarded", "proxy_protocol", "doors", "rejections", "rate", "failures", "audit"),
             *("x509", "tls", "roles", "tokens", "jwts", "credentials"),
-            *("commands", "events", "wire", "dialects", "frames", "thinning", "alone", "replay", "session"),
+            *("commands", "events", "wire", "dialects", "frames", "thinning", "alone", "replay", "history", "session"),
             *("http", "modules", "static", "front", "connection", "preface", "listeners", "api", "server"),
             *("rules", "watch"),
         ),
@@ -49,14 +49,15 @@ PLAN = (
     Wing(
         3,
         "gateway.logs",
-        ("offsets", "blocks", "store", "shelf", "worker", "sqlite", "jetstream", "choose"),
+        ("offsets", "blocks", "store", "shelf", "worker", "sqlite", "history", "diskhistory", "jetstream", "choose"),
     ),
     Wing(3, "gateway.operations", ("lines", "repeats", "inherited", "logs", "notify", "health", "control", "explain")),
     Wing(
         2,
         "gateway.hub",
         (
-            *("message", "ports", "readings", "heartbeat", "wheel", "batch", "ledger", "budget", "outbox", "pace"),
+            *("message", "series", "ports", "readings", "pastreadings", "heartbeat", "wheel", "batch", "ledger"),
+            *("budget", "outbox", "pace", "rate"),
             *("ring", "log", "audience", "hub"),
         ),
     ),

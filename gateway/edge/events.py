@@ -45,7 +45,7 @@ class Ok(Event, tag="ok", frozen=True):
     published: str | UnsetType = UNSET
     role: str | UnsetType = UNSET
     expires: float | UnsetType = UNSET
-    series: list[list[float | None]] | UnsetType = UNSET
+    series: list[list[float]] | UnsetType = UNSET
     complete: bool | UnsetType = UNSET
 
 

@@ -177,6 +177,21 @@ class Shelf:
         row = self.db.execute("SELECT first, last, since, until FROM span ORDER BY first LIMIT 1").fetchone()
         return Span(*row) if row is not None else None
 
+    def lacks(self, since: float, until: float) -> bool:
+        """Whether messages between two Unix times were never stored, or are stored no more."""
+        first = self.oldest()
+        if first is None:
+            return False
+        if first.first > 1 and first.since is not None and first.since > since:
+            return True
+        query = "SELECT min(first), max(last) FROM span WHERE until >= ? AND since <= ?"
+        low, high = self.db.execute(query, (since, until)).fetchone()
+        if low is None:
+            return False
+        query = "SELECT count(*) FROM hole WHERE reason = ? AND NOT empty AND last >= ? AND first <= ?"
+        [(holes,)] = self.db.execute(query, (EXPIRED, low, high))
+        return bool(holes)
+
     def messages(self, span: Span, wanted: Callable[[str], bool]) -> list[Message]:
         """A block's messages; none where it has no wanted topic. Raises DamagedBlock."""
         row = self.db.execute("SELECT topics FROM block WHERE first = ?", (span.first,)).fetchone()

@@ -414,6 +414,16 @@ class SqliteLog:
 
         self.reader.submit(read, done)
 
+    @property
+    def committed(self) -> int:
+        """The newest offset that is on disk."""
+        return self._committed
+
+    def in_memory(self) -> tuple[list[list[Message]], int]:
+        """The messages held in memory, in blocks, and the offset of the oldest."""
+        memory = self._memory()
+        return memory.pages(), memory.oldest
+
     def _memory(self) -> Ring:
         """Whichever of what is held in memory reaches further back."""
         return self._unwritten if self._unwritten.oldest < self.ring.oldest else self.ring

@@ -35,8 +35,7 @@ CREATE TABLE block (first INTEGER PRIMARY KEY, topics BLOB NOT NULL, body BLOB N
 CREATE TABLE hole (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL, empty INTEGER NOT NULL);
 CREATE TABLE run (id INTEGER PRIMARY KEY, boot TEXT NOT NULL, monotonic REAL NOT NULL, lived REAL NOT NULL,
     after INTEGER NOT NULL);
-CREATE TABLE series (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, low INTEGER NOT NULL, high INTEGER NOT NULL,
-    asked REAL NOT NULL);
+CREATE TABLE series (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, low INTEGER NOT NULL, high INTEGER NOT NULL);
 CREATE TABLE minute (series INTEGER, minute INTEGER, at REAL, min REAL, max REAL, last REAL, samples INTEGER,
     PRIMARY KEY (series, minute)) WITHOUT ROWID;
 """
@@ -232,7 +231,7 @@ class Store:
         with self._transaction():
             db = self.db
             db.execute(
-                "INSERT INTO series (name, low, high, asked) VALUES (?, ?, ?, 0)"
+                "INSERT INTO series (name, low, high) VALUES (?, ?, ?)"
                 " ON CONFLICT (name) DO UPDATE SET low = excluded.low, high = excluded.high",
                 (series, low, high),
             )
