@@ -18,6 +18,7 @@ export class GatewayView {
   /** @type {Answer | null} */
   #clients = null;
   #rendered = "";
+  #loaded = false;
 
   /** @param {import("./main.js").Context} context */
   constructor(context) {
@@ -25,7 +26,6 @@ export class GatewayView {
     this.body = h("div", { class: "panels" });
     this.element = h("section", { class: "gateway", "aria-label": "Gateway" }, this.body);
     this.#timer = setInterval(() => this.#load(), EVERY);
-    this.#load();
   }
 
   end() {
@@ -59,6 +59,11 @@ export class GatewayView {
   render() {
     const { gateway, now } = this.#context;
     const { state } = gateway;
+    if (!this.#loaded && state.status === "open" && state.role !== null) {
+      // Not before this page's own connection is part of what it will be told.
+      this.#loaded = true;
+      this.#load();
+    }
     const picture = JSON.stringify([state, this.#status, this.#clients, Math.floor(now() / 5)]);
     if (picture === this.#rendered) return;
     this.#rendered = picture;

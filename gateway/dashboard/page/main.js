@@ -66,7 +66,8 @@ const VIEWS_BY_NAME = {
   signin: (given) =>
     new SignIn(given, (token, remember) => {
       credentials.keep(token, remember);
-      gateway.retry();
+      // Whether it is good shows in the state.
+      gateway.authenticate(token).catch(() => {});
     }),
 };
 
