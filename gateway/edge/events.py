@@ -20,7 +20,10 @@ class AuthRequired(Event, tag="auth-required", frozen=True):
 
 
 class Welcome(Event, tag="welcome", frozen=True):
-    """The first word. `timestamp` is the gateway's Unix time, `heartbeat` in seconds."""
+    """The first word. `timestamp` is the gateway's Unix time, `heartbeat` in seconds.
+
+    `subscribe` are the filters that the role may have: a page that shows everything asks for these.
+    """
 
     version: int
     gateway: str
@@ -34,6 +37,7 @@ class Welcome(Event, tag="welcome", frozen=True):
     heartbeat: float
     limits: dict[str, int]
     upstreams: list[dict[str, Any]]
+    subscribe: list[str] | UnsetType = UNSET
 
 
 class Ok(Event, tag="ok", frozen=True):
