@@ -259,8 +259,10 @@ class SocketIo:
             self._recovery.seen(self._pid, now)
         elif now - self._began_at > CONNECT_DEADLINE:
             raise CloseConnection(PROTOCOL_ERROR.code, "no CONNECT in time")
-        if not self._answered and now - self._pinged_at > TIMEOUT:
-            raise CloseConnection(NO_PONG.code, NO_PONG.meaning)
+        if not self._answered:
+            if now - self._pinged_at > TIMEOUT:
+                raise CloseConnection(NO_PONG.code, NO_PONG.meaning)
+            return b""
         if now - self._pinged_at < INTERVAL - 1.0 or not self._opened:
             return b""
         self._answered, self._pinged_at = False, now

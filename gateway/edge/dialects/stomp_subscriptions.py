@@ -39,7 +39,7 @@ class Subscriptions:
         self.rows[id] = Row(filter, id, style, mode != "auto")
         self._modes[id] = mode
         if mode != "auto" and self.window is None:
-            self.window = Window(_stamp, count=_IN_FLIGHT)
+            self.window = Window(self._stamp, count=_IN_FLIGHT)
         return wish
 
     def remove(self, id: str) -> list[str] | None:
@@ -62,6 +62,10 @@ class Subscriptions:
         if self._modes.get(id) == "client":
             self._acknowledge_up_to(id, key)
         self.window.acknowledge(key)
+
+    def _stamp(self, frame: bytes) -> tuple[bytes, tuple[Hashable, ...]]:
+        # What was under way at an UNSUBSCRIBE is acknowledged by nobody.
+        return frame, tuple(key for key in acknowledgement(frame) if key.rpartition("@")[0] in self._modes)
 
     def _acknowledge_up_to(self, id: str, key: str | None) -> None:
         if self.window is None:
@@ -94,7 +98,3 @@ def _wish(headers: dict[str, str], filter: str, id: str) -> Subscribe:
     return Subscribe(
         topics=[filter], id=id, mode="latest" if mode == "latest" else "all", interval=interval, replay=replay
     )
-
-
-def _stamp(frame: bytes) -> tuple[bytes, tuple[Hashable, ...]]:
-    return frame, acknowledgement(frame)
