@@ -71,7 +71,8 @@ class NodeClient:
             try:
                 event = self._events.get(timeout=max(0.0, limit - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"no {' or '.join(kinds)} within {seconds} s; the last: {self.seen[-5:]}") from None
+                wanted = " or ".join(kinds)
+                raise AssertionError(f"no {wanted} within {seconds} s; the last: {self.seen[-5:]}") from None
             self.seen.append(event)
             if not kinds or event["event"] in kinds:
                 return event
