@@ -12,6 +12,7 @@ from gateway.errors import SLOW_CONSUMER
 from gateway.hub.batch import Batch
 from gateway.hub.ledger import Ledger
 from gateway.hub.outbox import Overflow
+from gateway.hub.rate import Pressure
 
 FRAMES = 256  # go out together
 SIZE = 64 * 1024
@@ -54,9 +55,9 @@ class Alone:
             return
         self.release()
 
-    @property
-    def behind(self) -> bool:
-        return self._line.behind or bool(self._backlog)
+    def pressure(self) -> Pressure:
+        pressure = self._line.pressure()
+        return Pressure(pressure.behind or bool(self._backlog), self._backlog.waiting, pressure.taken)
 
     def owe(self, ledger: Ledger) -> None:
         self._backlog.owe(ledger)

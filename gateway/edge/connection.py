@@ -36,6 +36,7 @@ from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Beat, Heartbeat
 from gateway.hub.ledger import Ledger
 from gateway.hub.outbox import Bounds, Outbox, Overflow
+from gateway.hub.rate import Pressure
 
 READ = 64 * 1024
 READS = 4  # reads a wake-up: then the others have their turn
@@ -125,6 +126,7 @@ class Connection:
         "_sock",
         "_streaming",
         "_tail",
+        "_taken",
         "_unproven",
         "_writing",
         "born",
@@ -179,6 +181,7 @@ class Connection:
         self.lost = 0
         self.rtt: float | None = None
         self._behind = False
+        self._taken = 0
         self._limit = OFFER if context is None else OFFER_TLS
         self._outbox: Outbox | None = None
         self._protocol = _Protocol(max_size=message_size, logger=_quiet)
@@ -362,11 +365,12 @@ class Connection:
         """Bytes that wait in the outbox."""
         return self._outbox.size if self._outbox is not None else 0
 
-    @property
-    def behind(self) -> bool:
-        """Whether messages have been waiting here, or were merged or dropped, since the last look."""
-        behind, self._behind = self._behind or self.queued, False
-        return behind
+    def pressure(self) -> Pressure:
+        pressure = Pressure(
+            self._behind or self.queued, self._outbox.waiting if self._outbox is not None else 0, self._taken
+        )
+        self._behind, self._taken = False, 0
+        return pressure
 
     def owe(self, ledger: Ledger) -> None:
         if frame := self._gap(ledger):
@@ -612,6 +616,7 @@ class Connection:
                 self.abort(str(error))
                 return
             outbox.took(taken)
+            self._taken += taken
             if taken < len(chunk):
                 break
         if outbox:

@@ -24,6 +24,7 @@ from gateway.hub.audience import Audience, AudienceKey, Subscription, Variant
 from gateway.hub.hub import Hub
 from gateway.hub.log import Log
 from gateway.hub.ports import UpstreamSender, UpstreamState, UpstreamStatus
+from gateway.hub.rate import Rate
 from gateway.hub.series import Series
 from gateway.topics import matches, shorten, validate_topic
 
@@ -102,6 +103,7 @@ class Session:
         self._refused = 0
         self._told_at = self._began_at = room.clock()
         self._closed = False
+        self._rate: Rate | None = None
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -174,6 +176,7 @@ class Session:
             self._alone.beat(now)
         if self.role is None or self._closed:
             return
+        self._tune(now)
         sent = self._told_at
         # Who has intervals can resume from the mark alone: the newest offset it saw is not enough then.
         if self.audience is not None and self.audience.pacer is None:
@@ -181,6 +184,19 @@ class Session:
         if now - sent >= self._room.heartbeat * 0.9:
             self._told_at = now
             self._say(events.Heartbeat(timestamp=self._wall(), offset=self.mark))
+
+    def _tune(self, now: float) -> None:
+        """Where the client wants only the newest values, and not even those get through, send fewer."""
+        if not any(subscription.latest for subscription in self._table.values()):
+            return
+        rate = self._rate
+        if rate is None:
+            rate = self._rate = Rate(now)
+        if not rate.look(self._wire.pressure(), now):
+            return
+        self.rejoin()
+        if not self._bare:
+            self._say(events.Rate(interval=rate.interval, reason=rate.reason))
 
     @property
     def wire(self) -> Wire:
@@ -404,7 +420,7 @@ class Session:
         hub, role = self._room.hub, self.role
         assert role is not None
         held = self._replays.held
-        table = tuple(sorted(s for s in self._table.values() if s.filter not in held))
+        table = tuple(sorted(self._paced(s) for s in self._table.values() if s.filter not in held))
         key = AudienceKey(self.dialect.variant(table), table, role.deny)
         if self.audience is not None:
             if self.audience.key == key:
@@ -414,6 +430,12 @@ class Session:
         self._replays.moved(key if table and not self.dialect.copies else None)
         if table:
             self.audience = hub.join(self._wire, key)
+
+    def _paced(self, subscription: Subscription) -> Subscription:
+        """A subscription with the interval that is in force now."""
+        if self._rate is None or not subscription.latest or self._rate.interval <= subscription.interval:
+            return subscription
+        return subscription._replace(interval=self._rate.interval)
 
     def _welcome(self, role: Role) -> events.Welcome:
         room = self._room
@@ -435,6 +457,7 @@ class Session:
                 **({"history": int(room.archive.reader.stored)} if room.archive is not None else {}),
             },
             upstreams=[{"name": s.name, "state": s.state, "since": s.since} for s in room.upstreams.states()],
+            subscribe=list(role.subscribe),
         )
 
     def _upstream(self, state: UpstreamState, role: Role) -> events.Upstream:

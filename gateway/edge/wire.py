@@ -4,6 +4,7 @@ from typing import Protocol
 
 from gateway.hub.audience import Viewer
 from gateway.hub.outbox import Outbox
+from gateway.hub.rate import Pressure
 
 
 class Wire(Viewer, Protocol):
@@ -12,9 +13,8 @@ class Wire(Viewer, Protocol):
     def deliver(self, frame: bytes) -> None:
         """Send a frame of this client's own, in its place behind what already waits."""
 
-    @property
-    def behind(self) -> bool:
-        """Whether messages have been waiting, or were merged or dropped, since the last look."""
+    def pressure(self) -> Pressure:
+        """How the client took what it was sent since the last look."""
 
 
 class Line(Wire, Protocol):
