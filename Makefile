@@ -52,6 +52,7 @@ soak: $(STAMP)  ## the whole gateway under viewers of all kinds for SECONDS=60: 
 
 fuzz: $(STAMP)  ## broken bytes at everything that takes bytes from strangers, for SECONDS=60
 	@$(BIN)/python tests/fuzz.py $(SECONDS)
+	@$(BIN)/python tests/guided_fuzz/run.py $(SECONDS)
 
 bench: $(STAMP)  ## the gateway beside Mosquitto's WebSocket listener, on this machine
 	@tests/install-debian.sh bench
