@@ -514,6 +514,8 @@ class Connection:
                 self._fail(1008, "more control frames or fragments than a client may send")
                 return
         if opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            if self._protocol.writes and self._protocol.state is OPEN:
+                self._control()  # pongs go before the answer to what came behind their pings
             self._data(frame)
 
     def _data(self, frame: Frame) -> None:
