@@ -19,6 +19,8 @@ export class SlotBuffer {
   #low = new Float64Array(BUFFER_SLOTS).fill(NaN);
   #high = new Float64Array(BUFFER_SLOTS).fill(NaN);
   #last = new Float64Array(BUFFER_SLOTS).fill(NaN);
+  /** of the last value */
+  #time = new Float64Array(BUFFER_SLOTS);
   #hole = new Uint8Array(BUFFER_SLOTS);
   #newest = -1;
 
@@ -36,7 +38,7 @@ export class SlotBuffer {
   }
 
   /**
-   * A row of a stored series.
+   * A row of a stored series. Stored and live ones may come in any order: the newest of a slot is its last.
    * @param {number} time
    * @param {number} low
    * @param {number} high
@@ -47,8 +49,10 @@ export class SlotBuffer {
     if (place < 0) return;
     if (!(this.#low[place] <= low)) this.#low[place] = low;
     if (!(this.#high[place] >= high)) this.#high[place] = high;
-    this.#last[place] = last;
     this.#hole[place] = 0;
+    if (time < this.#time[place]) return;
+    this.#last[place] = last;
+    this.#time[place] = time;
   }
 
   /**
@@ -68,7 +72,7 @@ export class SlotBuffer {
       for (let i = 0; i < passed; i++) {
         const place = (slot - i) % BUFFER_SLOTS;
         this.#low[place] = this.#high[place] = this.#last[place] = NaN;
-        this.#hole[place] = 0;
+        this.#time[place] = this.#hole[place] = 0;
       }
       this.#newest = slot;
     }

@@ -6,7 +6,6 @@ import { SlotBuffer, tearsHole } from "./buffer.js";
 import { keyOf } from "./store.js";
 
 /** @typedef {import("./store.js").Series} Series */
-/** @typedef {import("../client/subscription.js").Subscription} Subscription */
 
 // Seconds: what is asked back as plain messages where the gateway keeps no series.
 const REPLAY = 900;
@@ -15,8 +14,6 @@ const POINTS = 900;
 export class ChartFeed {
   /** @type {Map<string, SlotBuffer>} by the key of the series */
   buffers = new Map();
-  /** @type {Map<string, number>} newest value by key */
-  newest = new Map();
   /** Seconds that the gateway can give back; null as long as that is unknown. */
   /** @type {number | null} */
   stored = null;
@@ -26,8 +23,8 @@ export class ChartFeed {
   version = 0;
   #context;
   #range;
-  /** @type {Map<string, Subscription>} by topic */
-  #subscriptions = new Map();
+  /** @type {Map<string, Promise<void>>} by topic: resolved once its new values come */
+  #live = new Map();
   /** @type {Map<string, Series>} */
   #series = new Map();
   /** @type {Set<string>} keys whose next value comes after a hole */
@@ -47,75 +44,106 @@ export class ChartFeed {
 
   end() {
     this.#control.abort();
-    for (const subscription of this.#subscriptions.values()) subscription.close();
-    this.#subscriptions.clear();
   }
 
   /** @param {Series} series */
   follow(series) {
     if (this.#series.has(series.key)) return;
     this.#series.set(series.key, series);
-    const buffer = new SlotBuffer(this.#range);
-    this.buffers.set(series.key, buffer);
+    this.buffers.set(series.key, new SlotBuffer(this.#range));
     this.version++;
-    this.#fill(series, buffer);
+    // First what comes from now on, then what is stored up to then: so there is nothing between the two.
+    const known = this.#live.get(series.topic.topic);
+    if (known !== undefined) known.then(() => this.#fill(series));
+    else this.#live.set(series.topic.topic, this.#listen(series.topic.topic).then(() => this.#fill(series)));
   }
 
-  /** @param {Series} series @param {SlotBuffer} buffer */
-  async #fill(series, buffer) {
-    const { gateway } = this.#context;
-    const to = gateway.now();
+  /**
+   * @param {string} topic
+   * @returns {Promise<void>} as soon as every new value comes
+   */
+  #listen(topic) {
+    return new Promise((resolve) => {
+      this.#context.gateway.subscribe(
+        topic,
+        {
+          readings: true,
+          replay: "none",
+          signal: this.#control.signal,
+          onReplayed: () => resolve(),
+          onGap: ({ reason }) => {
+            if (!tearsHole(reason)) return;
+            for (const { key, topic: source } of this.#series.values()) if (source.topic === topic) this.#torn.add(key);
+          },
+        },
+        (message) => this.#take(message),
+      );
+    });
+  }
+
+  /** @param {Series} series */
+  async #fill(series) {
+    const { gateway, store } = this.#context;
+    const { signal } = this.#control;
+    const buffer = this.buffers.get(series.key);
+    if (signal.aborted || buffer === undefined) return;
+    const to = gateway.now() + 1;
     const from = to - this.#range;
-    const source = this.#context.store.decoded
+    const source = store.decoded
       ? { device: series.device, ...(series.channel === null ? {} : { channel: series.channel }), quantity: series.quantity }
       : { topic: series.topic.topic, ...(series.path === null ? {} : { path: series.path }) };
     try {
-      const { series: rows, complete } = await gateway.history({ ...source, from, to, points: POINTS }, { signal: this.#control.signal });
+      const { series: rows, complete } = await gateway.history({ ...source, from, to, points: POINTS }, { signal });
       for (const [time, low, high, last] of rows) buffer.load(time, low, high, last);
-      if (!complete) this.stored = Math.min(this.#range, rows.length > 0 ? to - rows[0][0] : 0);
-      this.#listen(series.topic.topic, "none");
+      if (!complete && this.stored === null) this.stored = rows.length > 0 ? to - rows[0][0] : 0;
     } catch (error) {
-      if (this.#control.signal.aborted) return;
+      if (signal.aborted) return;
       const { code, message } = /** @type {{code?: string, message: string}} */ (error);
       this.trouble = code === "disconnected" ? "" : message;
       this.stored ??= REPLAY;
-      this.#listen(series.topic.topic, { age: Math.min(REPLAY, this.#range) });
+      await this.#replay(series.topic.topic);
     }
     this.version++;
   }
 
   /**
+   * Fetches the topic's last messages themselves, where the gateway has no series of them.
    * @param {string} topic
-   * @param {"none" | {age: number}} replay
+   * @returns {Promise<void>}
    */
-  #listen(topic, replay) {
-    if (this.#subscriptions.has(topic) || this.#control.signal.aborted) return;
-    const subscription = this.#context.gateway.subscribe(
-      topic,
-      {
-        readings: true,
-        replay,
-        onGap: ({ reason }) => {
-          if (!tearsHole(reason)) return;
-          for (const { key, topic: source } of this.#series.values()) if (source.topic === topic) this.#torn.add(key);
+  #replay(topic) {
+    return new Promise((resolve) => {
+      const replay = { age: Math.min(REPLAY, this.#range) };
+      const given = this.#context.gateway.subscribe(
+        topic,
+        {
+          readings: true,
+          replay,
+          signal: this.#control.signal,
+          onReplayed: () => {
+            given.close();
+            resolve();
+          },
+          onError: () => resolve(),
         },
-      },
-      (message) => this.#take(message),
-    );
-    this.#subscriptions.set(topic, subscription);
+        (message) => this.#take(message, true),
+      );
+    });
   }
 
-  /** @param {import("../client/subscription.js").Message} message */
-  #take(message) {
+  /**
+   * @param {import("../client/subscription.js").Message} message
+   * @param {boolean} [stored] not a new one
+   */
+  #take(message, stored = false) {
     for (const reading of this.#context.store.readingsOf(message)) {
       const key = keyOf(reading);
       const buffer = this.buffers.get(key);
       const time = reading.time ?? message.timestamp;
       const value = Number(reading.value);
       if (!buffer || time === null || typeof reading.value === "string" || !Number.isFinite(value)) continue;
-      if (this.#torn.delete(key)) buffer.tear(time - buffer.width);
+      if (!stored && this.#torn.delete(key)) buffer.tear(time - buffer.width);
       buffer.add(time, value);
-      this.newest.set(key, value);
       this.version++;
     }
   }
