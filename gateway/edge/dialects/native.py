@@ -68,7 +68,8 @@ class _Stamp:
 _stamp = _Stamp()
 
 
-def _timestamp(value: float | None) -> bytes:
+def timestamp_text(value: float | None) -> bytes:
+    """Unix seconds as JSON has them."""
     if value is None:
         return b"null"
     if value != _stamp.value:
@@ -115,7 +116,7 @@ class JsonVariant:
         head = b'{"type":"message","topic":%b,' % _encode(topic)
         head_data = head + b'"data":'
         plain_tail = not (view.replay or view.readings or self.show_upstream) and view.data
-        text, decode, stamp, timestamp = framing.text, _decode, _stamp, _timestamp
+        text, decode, stamp, timestamp = framing.text, _decode, _stamp, timestamp_text
 
         def slow(message: Message) -> bytes:
             if message.size:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.edge.dialects import framing
-from gateway.edge.dialects.native import JsonVariant
+from gateway.edge.dialects.native import JsonVariant, timestamp_text
 from gateway.errors import GatewayError
 from gateway.hub.audience import View
 from gateway.hub.message import Message
@@ -16,6 +16,7 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT = "0", "1", "2", "3
 MAX_ATTACHMENTS = 8
 MAX_DIGITS = 15  # an acknowledgement's number stays within what JavaScript counts exactly
 
+_SHORT = 1024  # too short to be nested deeper than JSON objects of ours may be
 _PREFIX = b'42["message",'
 
 _decode = msgspec.json.Decoder().decode
@@ -121,8 +122,26 @@ class SocketIoVariant(NamedTuple):
         if self.epoch is None or view.replay:
             return plain
         mark = b',"' + self.epoch.encode() + b":"
+        if view.readings or not view.data or self.json.show_upstream:
 
-        def marked(message: Message) -> bytes:
-            return text(b'%b%b%b%d"]' % (_PREFIX, framing.body(encode(message)), mark, message.offset))
+            def marked(message: Message) -> bytes:
+                return text(b'%b%b%b%d"]' % (_PREFIX, framing.body(encode(message)), mark, message.offset))
 
-        return marked
+            return marked
+        head = b'%b{"type":"message","topic":%b,"data":' % (_PREFIX, _encode(topic))
+        decode, stamp = _decode, timestamp_text
+
+        def quick(message: Message) -> bytes:
+            payload, offset = message.payload, message.offset
+            whole = not (message.retained or message.size or len(payload) >= _SHORT)
+            try:
+                if whole:
+                    decode(payload)
+            except (ValueError, RecursionError):
+                whole = False
+            if not whole:
+                return text(b'%b%b%b%d"]' % (_PREFIX, framing.body(encode(message)), mark, offset))
+            when = stamp(message.timestamp)
+            return text(b'%b%b,"timestamp":%b,"offset":%d}%b%d"]' % (head, payload, when, offset, mark, offset))
+
+        return quick
