@@ -55,7 +55,7 @@ def run(config: Path | None) -> None:
     settings = _load(config)
     from gateway.daemon import run
 
-    sys.exit(run(settings, config or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)))
+    sys.exit(run(settings, _place(config)))
 
 
 @main.command()
@@ -200,3 +200,134 @@ def origin_test(url: str, config: Path | None) -> None:
         if answer.remedy:
             click.echo(f"  to allow it: {answer.remedy}")
     sys.exit(0 if any(answer.allowed for answer in answers) else 1)
+
+
+# The running gateway, and the machine it runs on.
+
+
+def _place(path: Path | None) -> Path | None:
+    """The configuration file that a command is about; None where there is none at the default place."""
+    return path or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
+
+
+@main.command()
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def reload(config: Path | None) -> None:
+    """Let the running gateway read its configuration again; waits, and prints what is wrong with it."""
+    from gateway.commands.running import run_reload
+
+    run_reload(_place(config), click.echo)
+
+
+@main.command()
+@click.argument("topic")
+@click.option("--client", metavar="ID", help="Only this client: the beginning of its session, as top shows it.")
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def explain(topic: str, client: str | None, config: Path | None) -> None:
+    """Tell why a panel that shows TOPIC is empty: what was seen, granted, filtered, merged, queued, sent."""
+    from gateway.commands.running import run_explain
+
+    sys.exit(0 if run_explain(_place(config), topic, client, click.echo) else 1)
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Print once, as text, and end.")
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def top(once: bool, config: Path | None) -> None:
+    """Show clients, rates, queues and links of the running gateway, live, until Ctrl-C."""
+    from gateway.commands.top import run_top
+
+    run_top(_place(config), once=once, say=click.echo)
+
+
+@main.command()
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def doctor(config: Path | None) -> None:
+    """Look at all that a gateway needs; of each thing: ok, or how to mend it. Exit status 1 where something fails."""
+    from gateway.commands.doctor import FAILURE, examine
+
+    failed = False
+    for found in examine(_place(config)):
+        click.echo(str(found))
+        failed = failed or found.verdict == FAILURE
+    sys.exit(1 if failed else 0)
+
+
+@main.command()
+@click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True, help="Where to listen.")
+@click.option("--lan", is_flag=True, help="Serve the whole network: makes an authority, a certificate and a token.")
+@click.option("--config", type=FILE, default=DEFAULT_PATH, show_default=True, help="The file to write.")
+@click.option("--state-dir", type=FILE, help="Where to keep state, in place of /var/lib/sensor-gateway.")
+def init(broker: str, lan: bool, config: Path, state_dir: Path | None) -> None:
+    """Write a first configuration, and say which families of devices the broker has."""
+    from gateway.commands.init import run_init
+
+    for line in run_init(config, broker, lan=lan, state_dir=state_dir):
+        click.echo(line)
+
+
+@main.group()
+def certificate() -> None:
+    """Certificates of an authority of your own."""
+
+
+FOLDER = click.option(
+    "--folder", type=FILE, default=DEFAULT_PATH.parent / "tls", show_default=True, help="Where they are kept."
+)
+
+
+@certificate.command("new")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@FOLDER
+def certificate_new(names: tuple[str, ...], folder: Path) -> None:
+    """Make one for the NAMEs (hosts, addresses); without any for all that this machine is reached by."""
+    from gateway.commands.certificate import new
+
+    for line in new(folder, names):
+        click.echo(line)
+
+
+@certificate.command("renew")
+@FOLDER
+def certificate_renew(folder: Path) -> None:
+    """Make it anew for the same names; a running gateway takes it up within a second."""
+    from gateway.commands.certificate import renew
+
+    for line in renew(folder):
+        click.echo(line)
+
+
+@certificate.command("show")
+@FOLDER
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def certificate_show(folder: Path, config: Path | None) -> None:
+    """Show names and days left of every certificate that the configuration names."""
+    settings = _load(config)
+    from gateway.commands.certificate import show
+
+    for line in show(settings, folder):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("file", type=FILE)
+@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+def backup(file: Path, config: Path | None) -> None:
+    """Write configuration, certificates, tokens and history into FILE; the gateway may run."""
+    settings = _load(config)
+    from gateway.commands.archive import backup as run_backup
+
+    for line in run_backup(settings, _place(config), file):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("file", type=FILE)
+@click.option("--config", type=FILE, default=DEFAULT_PATH, show_default=True, help="Configuration file.")
+def restore(file: Path, config: Path) -> None:
+    """Put back what a backup holds; the gateway must not run."""
+    settings = load(config if config.exists() else None)
+    from gateway.commands.archive import restore as run_restore
+
+    for line in run_restore(settings, config, file):
+        click.echo(line)

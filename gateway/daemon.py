@@ -141,6 +141,7 @@ class Daemon:
             sse=Sse(history.epoch, JsonVariant(show_upstream=len(config.upstream) > 1, readings=self.readings.of)),
         )
         service = self.service = Service(self)
+        await service.open()
         self.addresses = self.server.listen(endpoints_of(config), service.inherited)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)

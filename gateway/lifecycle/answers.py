@@ -1,7 +1,6 @@
 """What the control socket answers: status, clients, explain, reload."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 import msgspec
@@ -128,6 +127,8 @@ def _topic_facts(house: House, topic: str) -> TopicFacts:
     failures = [f for f in house.readings.registry.failures() if f.topic == topic]
     similar: list[str] = []
     if last is None:
+        from difflib import get_close_matches  # asked for seldom
+
         names = [message.topic for message in room.hub.last(lambda name: True)]
         similar = get_close_matches(topic, names[:5000], n=3, cutoff=0.7)
     return TopicFacts(

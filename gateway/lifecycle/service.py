@@ -24,7 +24,7 @@ log = logging.getLogger("gateway")
 
 
 class Service:
-    """Made when all parts are there; `start` once they listen, `stopping` when the end begins, `stop` at the end.
+    """Made when all parts are there; `open` before they listen, `start` once they listen, `stopping` when the end begins, `stop` at the end.
 
     `inherited` are the listening sockets that systemd passed on.
     """
@@ -47,15 +47,18 @@ class Service:
         self._sentry: Sentry | None = None
         self._stopping = False
 
-    async def start(self) -> None:
-        """Watch over all, answer, and tell systemd that the listeners are up (whatever the brokers do)."""
-        loop = asyncio.get_running_loop()
+    async def open(self) -> None:
+        """Answer on the control socket: whoever reaches a listener finds that open as well."""
         if self._control is not None:
             try:
                 await self._control.start()
             except GatewayError as error:
                 log.warning("%s", error)
                 self._control = None
+
+    async def start(self) -> None:
+        """Watch over all, and tell systemd that the listeners are up (whatever the brokers do)."""
+        loop = asyncio.get_running_loop()
         self._spawn(self.health.run(), "health")
         self._spawn(_tick_log(), "log-ticker")
         if self._notifier.watchdog is not None:

@@ -36,10 +36,15 @@ def own_place(state_dir: Path, environ: Mapping[str, str] = os.environ) -> Path 
     return None
 
 
-def places(state_dir: Path, environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Where the socket of a running gateway may be, the likeliest first."""
+def places(state_dir: Path, config: Path | None, environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Where the socket of a running gateway may be, the likeliest first.
+
+    `config` is its configuration file: sensor-gateway@NAME has NAME.toml, and a folder by its name under /run.
+    """
     runtime = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-    return [folder / NAME for folder in (Path(runtime) if runtime else None, state_dir, RUN) if folder is not None]
+    instance = RUN.with_name(f"{RUN.name}-{config.stem}") if config is not None else None
+    folders = (Path(runtime) if runtime else None, state_dir, instance, RUN)
+    return [folder / NAME for folder in folders if folder is not None]
 
 
 class Control:
