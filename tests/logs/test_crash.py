@@ -5,15 +5,13 @@ import itertools
 import os
 import random
 import shutil
-import threading
 
 import msgspec
 import pytest
 from support.daemon import Daemon
+from support.follower import Follower, Load, until
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 CONFIG = """
 [gateway]
@@ -32,67 +30,6 @@ durable = true
 """
 
 
-class Viewer:
-    """Follows the stream through all crashes, resuming where it was."""
-
-    def __init__(self, url):
-        self.url = url
-        self.epoch = None
-        self.offset = None
-        self.numbers = []
-        self.names = []
-        self.gaps = []
-
-    async def run(self):
-        while True:
-            replay = "none" if self.offset is None else f"{self.epoch}:{self.offset}"
-            try:
-                async with connect(f"{self.url}?topic=t/%23&replay={replay}", compression=None, proxy=None) as client:
-                    async for text in client:
-                        self.take(msgspec.json.decode(text))
-            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError):
-                await asyncio.sleep(0.05)
-
-    def take(self, told):
-        if told["type"] == "welcome":
-            self.epoch = told["epoch"]
-            if self.offset is None:
-                self.offset = told["offset"]
-        elif told["type"] == "message":
-            self.numbers.append(told["data"])
-            self.names.append((self.epoch, told["offset"]))
-            self.offset = max(self.offset, told["offset"])
-        elif told["type"] == "gap":
-            self.gaps.append(told)
-
-
-class Load(threading.Thread):
-    """Publishes 0, 1, 2, … at QoS 1, each once the broker has the one before."""
-
-    def __init__(self, port):
-        super().__init__()
-        self.port = port
-        self.sent = 0
-        self.ended = threading.Event()
-
-    def run(self):
-        with MqttPublisher(self.port) as publisher:
-            while not self.ended.is_set():
-                publisher.publish(f"t/{self.sent % 5}", str(self.sent), qos=1)
-                self.sent += 1
-                self.ended.wait(0.0005)
-
-    def end(self):
-        self.ended.set()
-        self.join()
-
-
-async def until(condition, seconds=30.0):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - another process's doing
-            await asyncio.sleep(0.02)
-
-
 @pytest.fixture
 def broker(tmp_path):
     persisted = tmp_path / "broker"
@@ -109,7 +46,7 @@ def daemon(broker):
 
 @pytest.fixture
 async def viewer(daemon):
-    viewer = Viewer(daemon.url)
+    viewer = Follower(daemon.url)
     task = asyncio.create_task(viewer.run())
     await until(lambda: viewer.epoch is not None)
     yield viewer
@@ -143,7 +80,7 @@ async def test_killed_under_load_and_resumed_nothing_is_missing_and_nothing_come
     assert [gap["count"] for gap in viewer.gaps if gap["reason"] == "restart"] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_power_cut_that_tears_the_write_ahead_log_is_named(broker, daemon, viewer, seed):
     await connected(daemon, 1)
     load = Load(broker.port)
@@ -159,12 +96,12 @@ async def test_a_power_cut_that_tears_the_write_ahead_log_is_named(broker, daemo
         await asyncio.to_thread(load.end)
     await until(lambda: viewer.numbers and viewer.numbers[-1] == load.sent - 1)
     missing = set(range(load.sent)) - set(viewer.numbers)
-    assert len(viewer.numbers) == len(set(viewer.numbers))
+    # A message whose row was torn away is not known again when the broker repeats it: it comes under a second name.
     assert len(viewer.names) == len(set(viewer.names))
     if missing:
         assert any(gap["count"] is None for gap in viewer.gaps)
     # A second viewer that comes from before the cut is told what it cannot have any more.
-    late = Viewer(daemon.url)
+    late = Follower(daemon.url)
     late.epoch, late.offset = viewer.epoch, 0
     task = asyncio.create_task(late.run())
     await until(lambda: late.numbers and late.numbers[-1] == load.sent - 1)
@@ -183,12 +120,12 @@ async def test_a_cloned_state_folder_never_uses_a_name_twice(broker, daemon, vie
     await until(lambda: len(viewer.numbers) == 200)
     clone = tmp_path / "clone"
     await asyncio.to_thread(daemon.kill)
-    shutil.copytree(daemon.folder / "state", clone)
+    shutil.copytree(daemon.folder / "state", clone, ignore=shutil.ignore_patterns("*.sock"))
     # The machine that the card was put into has another id: the one that was written down is not its.
     file = clone / "offsets"
     records = file.read_bytes()
     with Daemon(CONFIG.replace("{folder}/state", str(clone)) % broker.port) as other:
-        same = Viewer(other.url)
+        same = Follower(other.url)
         task = asyncio.create_task(same.run())
         await until(lambda: same.epoch is not None)
         task.cancel()
@@ -196,7 +133,7 @@ async def test_a_cloned_state_folder_never_uses_a_name_twice(broker, daemon, vie
         assert same.epoch == viewer.epoch
     file.write_bytes(b"".join(_with_machine(records[at : at + 512]) for at in (0, 512)))
     with Daemon(CONFIG.replace("{folder}/state", str(clone)) % broker.port) as other:
-        late = Viewer(other.url)
+        late = Follower(other.url)
         late.epoch, late.offset = viewer.epoch, viewer.offset
         task = asyncio.create_task(late.run())
         await until(lambda: late.gaps and late.numbers)
@@ -234,7 +171,7 @@ async def test_a_restored_backup_never_uses_a_name_twice(broker, daemon, viewer,
 
         await publish(100)
         await asyncio.to_thread(daemon.stop)
-        shutil.copytree(daemon.folder / "state", tmp_path / "backup")
+        shutil.copytree(daemon.folder / "state", tmp_path / "backup", ignore=shutil.ignore_patterns("*.sock"))
         await asyncio.to_thread(daemon.start)
         await connected(daemon, 2)
         await until(lambda: viewer.gaps == [])
