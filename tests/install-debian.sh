@@ -5,8 +5,8 @@ set -euo pipefail
 
 # Each line: a program that shows that the package is there, and the package.
 case "${1:-}" in
-test) programs=(mosquitto:mosquitto node:nodejs npm:npm) ;;
-test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium nft:nftables ip:iproute2 faketime:faketime) ;;
+test) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl) ;;
+test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl nft:nftables ip:iproute2 faketime:faketime) ;;
 bench) programs=(mosquitto:mosquitto) ;;
 *)
     echo "usage: $0 test | test-all | bench" >&2
