@@ -4,7 +4,7 @@ Pure functions over text. A topic filter may hold the wildcards `+` (one level) 
 parent included); a leading wildcard never matches a topic whose first level begins with `$`.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 MAX_BYTES = 65_535
@@ -163,6 +163,33 @@ class Trie(Generic[Key]):
             if child.keys or child.children:
                 break
             del parent.children[level]
+
+    def add_all(self, filters: Iterable[str], key: Key) -> None:
+        """Let `key` hold all of `filters`."""
+        exact = self._exact
+        for filter in filters:
+            if "+" in filter or "#" in filter:
+                self.add(filter, key)
+                continue
+            keys = exact.get(filter)
+            if keys is None:
+                keys = exact[filter] = set()
+            if key not in keys:
+                keys.add(key)
+                self._count += 1
+
+    def remove_all(self, filters: Iterable[str], key: Key) -> None:
+        """Take all of `filters` from `key`."""
+        exact = self._exact
+        for filter in filters:
+            keys = exact.get(filter)
+            if keys is None:
+                self.remove(filter, key)
+            elif key in keys:
+                keys.discard(key)
+                self._count -= 1
+                if not keys:
+                    del exact[filter]
 
     def match(self, topic: str) -> set[Key]:
         """The keys that hold at least one filter matching `topic`."""

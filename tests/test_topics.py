@@ -142,3 +142,24 @@ def test_a_topic_holds_no_wildcard():
         with pytest.raises(ValueError, match="wildcard"):
             validate_topic(topic)
     validate_topic("a/b c/é/")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(),
+            st.lists(st.sampled_from(["a", "a/b", "a/+", "#", "+/b", "$x", "b"]), max_size=5),
+            st.integers(0, 3),
+        ),
+        max_size=20,
+    )
+)
+def test_many_filters_at_once_do_what_one_by_one_does(steps):
+    one_by_one, at_once = Trie(), Trie()
+    for adds, filters, key in steps:
+        for filter in filters:
+            (one_by_one.add if adds else one_by_one.remove)(filter, key)
+        (at_once.add_all if adds else at_once.remove_all)(filters, key)
+        assert len(one_by_one) == len(at_once)
+        for topic in ("a", "a/b", "b", "$x", "c/b"):
+            assert one_by_one.match(topic) == at_once.match(topic)

@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from gateway.hub.batch import Batch
 from gateway.hub.ledger import Ledger
 from gateway.hub.message import Message
@@ -15,11 +17,14 @@ STRIDE = 32
 DIRECT = 64 * 1024
 
 
-class Subscription(NamedTuple):
+class Subscription(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """One filter of a client, with what it asked for.
 
     `latest`: only the newest value per topic matters whenever the client is behind. `interval` in seconds (0: every
     message). `readings` and `data` say what a message shows.
+
+    Not tracked by the garbage collector: a thousand clients with a hundred filters each would make every full
+    collection take a tenth of a second longer.
     """
 
     filter: str
@@ -49,12 +54,31 @@ class Variant(Protocol):
         """The function that makes the frame of a message of `topic`."""
 
 
-class AudienceKey(NamedTuple):
+class AudienceKey:
     """All that makes bytes differ: the variant, the whole table of subscriptions, and the role's denies."""
 
-    variant: Hashable
-    table: tuple[Subscription, ...]
-    denies: tuple[str, ...] = ()
+    __slots__ = ("_hash", "denies", "table", "variant")
+
+    def __init__(self, variant: Hashable, table: tuple[Subscription, ...], denies: tuple[str, ...] = ()) -> None:
+        self.variant = variant
+        self.table = table
+        self.denies = denies
+        self._hash = hash((variant, table, denies))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, AudienceKey) or self._hash != other._hash:
+            return False
+        return (self.variant, self.table, self.denies) == (other.variant, other.table, other.denies)
+
+    @property
+    def filters(self) -> list[str]:
+        """The filters of the table."""
+        return [subscription.filter for subscription in self.table]
 
     def wants(self, topic: str) -> bool:
         """Whether a message of `topic` goes to this audience."""
@@ -114,6 +138,7 @@ class Audience:
         "dirty",
         "frames",
         "full",
+        "group",
         "kept",
         "key",
         "messages",
@@ -147,6 +172,7 @@ class Audience:
         views = {View(subscription.readings, subscription.data) for subscription in key.table}
         # Hardly anybody mixes: without this, a first message would be held against every filter of every audience.
         self._view = views.pop() if len(views) == 1 else None
+        self.group = (key.variant, self._view) if self._view is not None else None
         self._latest = any(subscription.latest for subscription in key.table)
         self.pacer: Pacer | None = None
         if wheel is not None and touch is not None and any(subscription.interval for subscription in key.table):
@@ -157,12 +183,12 @@ class Audience:
     def __len__(self) -> int:
         return len(self._members)
 
-    def view(self, topic: str) -> View:
-        """What its messages of `topic` show."""
-        if self._view is not None:
-            return self._view
+    def group_of(self, topic: str) -> tuple[Hashable, View]:
+        """The variant, and what a message of `topic` shows: all that makes its frame differ."""
+        if self.group is not None:
+            return self.group
         mine = self._matching(topic)
-        return View(any(s.readings for s in mine), any(s.data for s in mine))
+        return self.key.variant, View(any(s.readings for s in mine), any(s.data for s in mine))
 
     def mergeable(self, topic: str) -> bool:
         """Whether its members asked for the newest value of `topic` only."""

@@ -5,7 +5,7 @@ per delivery one `send`; everything else is per turn or per change of a subscrip
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
 from gateway.hub.audience import Audience, AudienceKey, View, Viewer
@@ -218,9 +218,9 @@ class Hub:
             audience = self._audiences[key] = Audience(
                 key, self._kept, wheel=self.wheel, period=self._period, touch=self._touch
             )
-            for subscription in key.table:
-                self._trie.add(subscription.filter, audience)
-            self._reroute(subscription.filter for subscription in key.table)
+            filters = key.filters
+            self._trie.add_all(filters, audience)
+            self._reroute(filters)
         audience.join(viewer, self._newest)
         return audience
 
@@ -233,9 +233,9 @@ class Hub:
             audience.delivered = 0
             if audience.pacer is not None:
                 audience.pacer.end()
-            for subscription in audience.key.table:
-                self._trie.remove(subscription.filter, audience)
-            self._reroute(subscription.filter for subscription in audience.key.table)
+            filters = audience.key.filters
+            self._trie.remove_all(filters, audience)
+            self._reroute(filters)
 
     def last(self, wanted: Callable[[str], bool]) -> list[Message]:
         """The last values of the topics `wanted`, in offset order; a cleared topic (empty payload) has none."""
@@ -262,17 +262,17 @@ class Hub:
             self._schedule(self.flush)
 
     def _route(self, topic: _Topic, name: str) -> list[tuple[Encode, list[Audience]]]:
-        grouped: dict[tuple[object, View], tuple[Encode, list[Audience]]] = {}
+        grouped: dict[tuple[Hashable, View], tuple[Encode, list[Audience]]] = {}
         paces: list[Pace] = []
         kept = self._kept is not None and self._kept(name)
         for audience in self._trie.match(name):
-            if any(matches(deny, name) for deny in audience.key.denies):
+            denies = audience.key.denies
+            if denies and any(matches(deny, name) for deny in denies):
                 continue
-            view = audience.view(name)
-            group = grouped.get((audience.key.variant, view))
+            form = audience.group or audience.group_of(name)
+            group = grouped.get(form)
             if group is None:
-                group = (audience.variant.encoder(name, view), [])
-                grouped[(audience.key.variant, view)] = group
+                group = grouped[form] = (audience.variant.encoder(name, form[1]), [])
             pacer = audience.pacer
             interval = audience.interval(name) if pacer is not None and not kept else 0.0
             if pacer is not None and interval:
@@ -284,7 +284,14 @@ class Hub:
 
     def _reroute(self, filters: Iterable[str]) -> None:
         """Forget the routes of every topic that one of `filters` matches."""
-        wild = [f for f in filters if not self._forget_route(f)]
+        topics = self._topics
+        wild = []
+        for filter in filters:
+            entry = topics.get(filter)
+            if entry is not None:
+                entry.routes = None
+            elif "+" in filter or "#" in filter:
+                wild.append(filter)
         if not wild:
             return
         if "#" in wild:
@@ -294,14 +301,6 @@ class Hub:
         for name, entry in self._topics.items():
             if entry.routes is not None and any(matches(f, name) for f in wild):
                 entry.routes = None
-
-    def _forget_route(self, filter: str) -> bool:
-        if "+" in filter or "#" in filter:
-            return False
-        entry = self._topics.get(filter)
-        if entry is not None:
-            entry.routes = None
-        return True
 
     def _forget(self) -> None:
         """Let the sixteenth of the topics that were silent longest go."""
