@@ -13,9 +13,9 @@ from support.mosquitto import Mosquitto
 from support.publisher import Publisher
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, one for the run."""
+    """Chromium, one for a module: while it is there, Playwright's loop counts as running, and asyncio's tests cannot."""
     with chromium() as browser:
         yield browser
 
