@@ -110,7 +110,7 @@ class Judge:
         self._proxy_headers = by_proxy
         self.clock = clock
         self.wall = wall
-        self._failures = Failures()
+        self.failures = Failures()
 
     @property
     def by_message(self) -> tuple[str, ...]:
@@ -120,12 +120,12 @@ class Judge:
     def bearer(self, text: str, address: str) -> Identity | Refusal:
         """Judge a token of ours, or a JWT, from `address`."""
         now = self.clock()
-        wait = self._failures.blocked_for(address, now)
+        wait = self.failures.blocked_for(address, now)
         if wait > 0:
             return Refusal("too many failed sign-ins from your address: wait a minute", wait)
         verdict = self._bearer(text)
         if isinstance(verdict, Refusal):
-            self._failures.failed(address, now)
+            self.failures.failed(address, now)
         return verdict
 
     def _bearer(self, text: str) -> Identity | Refusal:

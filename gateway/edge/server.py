@@ -186,7 +186,9 @@ class Server:
 
     def apply(self, access: Access, judge: Judge, endpoints: list[Endpoint]) -> None:
         """Go by these rules from now on, live sessions too; listeners that stay keep their sockets."""
+        judge.failures = self.front.credentials.failures  # a reload forgives nobody
         self.front.access, self.front.credentials = access, judge
+        audit("reload", "ok")
         self.room.auth_methods = judge.by_message
         doors = self.listeners.replace(endpoints)
         for connection in self.connections.values():
