@@ -71,6 +71,8 @@ class BufferedSocket:
         self._aliases: dict[int, bytes] = {}
         self._data = b""
         self._position = 0
+        self._pieces: list[bytes] = []  # of a large packet, joined once all of it is there
+        self._missing = 0  # bytes of it that are still to come
         self._granted = 0  # bytes that paho may still read: the rest of one packet
         self._skip = 0  # bytes of an oversize payload still to be thrown away
         self._failure: OSError | None = None
@@ -122,7 +124,8 @@ class BufferedSocket:
 
     def end(self, failure: OSError | None = None) -> None:
         """Let the connection count as ended, without what may still be in the buffer."""
-        self._data, self._position, self._granted = b"", 0, 0
+        self._data, self._position, self._granted, self._missing = b"", 0, 0, 0
+        self._pieces.clear()
         self._failure, self._ended = failure, True
 
     def fill(self) -> bool:
@@ -144,6 +147,13 @@ class BufferedSocket:
             dropped = min(self._skip, len(data))
             self._skip -= dropped
             data = data[dropped:]
+        if self._missing:
+            self._pieces.append(data)
+            self._missing = max(0, self._missing - len(data))
+            if self._missing:
+                return True
+            data = b"".join(self._pieces)
+            self._pieces.clear()
         self._data = self._data[self._position :] + data if self._position < len(self._data) else data
         self._position = 0
         return True
@@ -154,6 +164,8 @@ class BufferedSocket:
         Appends to `messages` and, for QoS 1, to `receipts`. Returns why it stopped and what is left of `budget`, a
         number of packets. Raises ProtocolBreach.
         """
+        if self._missing:
+            return MORE, budget
         if self._granted:
             return (FOREIGN if self._position < len(self._data) or self._ended else MORE), budget
         data, position, end = self._data, self._position, len(self._data)
@@ -228,7 +240,7 @@ class BufferedSocket:
             head = data[position]
             length, start = varint(data, position + 1)
         except IndexError:
-            return FOREIGN if self._ended else MORE
+            return MORE
         except ValueError as error:
             raise ProtocolBreach(f"the broker sent garbage: {error}") from None
         if length > self._payload_limit + OVERSIZE:
@@ -238,7 +250,7 @@ class BufferedSocket:
             )
         if head in _OURS:
             return self._take_publish(head, start, start + length, messages, receipts, now)
-        if start + length > end and length <= PIECEMEAL and not self._ended:
+        if start + length > end and length <= PIECEMEAL:
             return MORE
         self._granted = start + length - position
         return FOREIGN
@@ -249,7 +261,7 @@ class BufferedSocket:
         """A PUBLISH of QoS 0 or 1 with properties, too large, for nobody, or cut off by the end of the buffer."""
         data, end = self._data, len(self._data)
         if stop > end and stop - start <= self._payload_limit:
-            return FOREIGN if self._ended else MORE
+            return self._wait_for(stop)
         try:
             cut = start + 2 + (data[start] << 8) + data[start + 1]
             if cut > end:
@@ -266,7 +278,7 @@ class BufferedSocket:
                 if alias:
                     raw = self._aliased(alias, raw)
         except IndexError:
-            if stop > end and not self._ended:
+            if stop > end:
                 return MORE
             raise ProtocolBreach("the broker sent a PUBLISH that ends too soon") from None
         except ValueError as error:
@@ -277,7 +289,7 @@ class BufferedSocket:
             raise ProtocolBreach("the broker sent a PUBLISH without a topic")
         size = stop - cut
         if size <= self._payload_limit and stop > end:
-            return FOREIGN if self._ended else MORE
+            return self._wait_for(stop)
         self._position = min(stop, end)
         self._skip = stop - self._position
         topic = self._names[raw]
@@ -295,6 +307,12 @@ class BufferedSocket:
             retained = bool(head & 1)
             messages.append(Message(topic, payload, None if retained else now, self._upstream, retained, over, 0, mid))
         return None
+
+    def _wait_for(self, stop: int) -> int:
+        """The packet ends at `stop`, beyond the buffer: receive that much before anything is looked at again."""
+        if stop - len(self._data) > RECEIVE:
+            self._missing = stop - len(self._data)
+        return MORE
 
     def _reject(self, raw: bytes, payload: bytes) -> None:
         if raw == self._own and raw:

@@ -94,7 +94,7 @@ def read(sock: BufferedSocket, *, budget: int = 512, now: float = 5.0) -> Read:
                 rest = b""
             if not piece:
                 break
-        elif reason == MORE and not sock.fill():
+        elif reason == MORE and (sock.ended or not sock.fill()):
             break
     return result
 
@@ -266,6 +266,32 @@ def test_garbage_never_raises_anything_else(garbage: bytes, version_5: bool) -> 
         read(make(Wire([garbage], ended=True), version_5=version_5))
     except ProtocolBreach:
         pass  # as it should
+
+
+def test_a_large_payload_within_the_limit_is_joined_once() -> None:
+    payload = bytes(range(256)) * 8000
+    packet = packets.publish("a", payload, qos=1, mid=1) + packets.publish("b", b"next")
+    wire = Wire([packet[start : start + 10_000] for start in range(0, len(packet), 10_000)])
+    sock = make(wire, limit=4_000_000)
+    held = []
+    messages: list[Message] = []
+    while True:
+        sock.take(messages, [], 5.0, 512)
+        held.append(len(sock._data))
+        if not sock.fill():
+            break
+
+    assert [message.payload for message in messages] == [payload, b"next"]
+    # Not a growing buffer that is copied at every receive.
+    assert len(set(held)) < 5
+
+
+def test_a_large_payload_that_is_cut_off_is_never_delivered() -> None:
+    packet = packets.publish("a", bytes(2_000_000))
+    result = read(make(Wire([packet[:300_000], packet[300_000:1_500_000]], ended=True), limit=4_000_000))
+
+    assert result.messages == []
+    assert result.socket.recv(1) == b""
 
 
 def test_a_large_packet_for_paho_is_handed_over_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
