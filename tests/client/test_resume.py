@@ -74,11 +74,19 @@ def config(broker: Mosquitto) -> str:
     return f'[[upstream]]\nname = "test"\nurls = ["{broker.url}"]\n'
 
 
-@pytest.mark.parametrize("cuts", [40, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(400)])])
+@pytest.mark.parametrize(
+    ("transport", "cuts"),
+    [
+        ("websocket", 40),
+        ("events", 15),
+        pytest.param("websocket", 1000, marks=[pytest.mark.slow, pytest.mark.timeout(400)]),
+    ],
+)
 def test_resumes_in_order_without_loss_or_duplicate(
-    node: str, mosquitto: Mosquitto, gateway: Callable[[str], Daemon], cuts: int
+    node: str, mosquitto: Mosquitto, gateway: Callable[[str], Daemon], transport: str, cuts: int
 ) -> None:
-    report = followed(node, mosquitto, gateway(config(mosquitto)), cuts)
+    options = ("--events",) if transport == "events" else ()
+    report = followed(node, mosquitto, gateway(config(mosquitto)), cuts, *options)
     assert report["cuts"] == cuts
     assert report["connections"] > cuts / 2  # type: ignore[operator]  # some cuts hit a connection that was just made
     assert report["messages"] > 200  # type: ignore[operator]
@@ -87,5 +95,5 @@ def test_resumes_in_order_without_loss_or_duplicate(
         "disordered": 0,
         "missing": 0,
         "gaps": [],
-        "transport": "websocket",
+        "transport": transport,
     }

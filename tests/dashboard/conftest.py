@@ -15,7 +15,7 @@ from support.publisher import Publisher
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, one for a module: while it is there, Playwright's loop counts as running, and asyncio's tests cannot."""
+    """Chromium, one for a module: as long as it is there, Playwright's loop runs, and tests of asyncio cannot."""
     with chromium() as browser:
         yield browser
 
