@@ -435,7 +435,7 @@ class Session:
         """A subscription with the interval that is in force now."""
         if self._rate is None or not subscription.latest or self._rate.interval <= subscription.interval:
             return subscription
-        return subscription._replace(interval=self._rate.interval)
+        return msgspec.structs.replace(subscription, interval=self._rate.interval)
 
     def _welcome(self, role: Role) -> events.Welcome:
         room = self._room
