@@ -49,7 +49,7 @@ PLAN = (
     Wing(
         3,
         "gateway.logs",
-        ("offsets", "blocks", "store", "shelf", "worker", "sqlite", "history", "diskhistory", "jetstream", "choose"),
+        ("offsets", "wear", "blocks", "store", "shelf", "worker", "sqlite", "history", "diskhistory", "jetstream", "choose"),
     ),
     Wing(3, "gateway.operations", ("lines", "repeats", "inherited", "logs", "notify", "health", "control", "explain")),
     Wing(

@@ -15,6 +15,7 @@ from gateway.config import Config, ConfigError, Upstream, load
 from gateway.edge.listeners import RESERVED_FDS
 from gateway.edge.tls import DAY, WARN_DAYS, certificate_facts
 from gateway.errors import GatewayError
+from gateway.logs.wear import bytes_per_day
 from gateway.memory import machine_limits, resolve_memory
 from gateway.operations.lines import escape
 from gateway.units import format_duration, format_size
@@ -164,6 +165,9 @@ def _limits(config: Config) -> Iterator[Check]:
         yield Check("file descriptors", OK, "enough for every connection")
 
 
+_SENSORS, _SENSOR_BYTES = 20, 150  # what a house or a small plant says a second
+
+
 def _disk(config: Config) -> Iterator[Check]:
     if config.history.disk is None:
         yield Check("disk", OK, "history is kept in memory alone")
@@ -178,6 +182,10 @@ def _disk(config: Config) -> Iterator[Check]:
         yield Check("disk", WARNING, text, "a smaller [history] disk_limit; when it is full the stream goes on without")
     else:
         yield Check("disk", OK, f"{format_size(free)} free")
+    history = config.history
+    daily = bytes_per_day(_SENSORS, _SENSOR_BYTES, commit=history.commit, durable=history.durable)
+    text = f"at {_SENSORS} messages a second of {_SENSOR_BYTES} B about {daily / 1e9:.1f} GB are written a day"
+    yield Check("disk writes", OK, text)
     if not os.access(folder, os.W_OK):
         yield Check("disk", WARNING, f"you may not write {folder}", "as which user does the gateway run?")
     if _is_card(folder) and config.history.commit < 10.0:

@@ -40,7 +40,8 @@ class SqliteLog:
 
     `limit` and `age` bound the memory, `disk_limit` (bytes) and `disk_age` (seconds) the file at `path`; `commit` is in
     seconds. `folder` is where the offsets are reserved. `clock` is monotonic, `wall` Unix seconds; while `suspect` is
-    set, age deletes nothing. `degraded` says why nothing is stored, "" while it is.
+    set, age deletes nothing. `degraded` says why nothing is stored, "" while it is;
+    `dropped` counts messages that never were, `stored` commits, `file_size` is in bytes.
     """
 
     def __init__(
@@ -310,6 +311,7 @@ class SqliteLog:
             self._set_aside(error)
             self._put_into_file(messages, holes)
         self._written = messages[-1].offset
+        self.dropped += sum(hole.last - hole.first + 1 for hole in holes)
 
     def _put_into_file(self, messages: list[Message], holes: list[Hole]) -> None:
         if self._offsets.reserved >= 1 << 62:
@@ -335,6 +337,7 @@ class SqliteLog:
 
     def _begin_file(self) -> None:
         self.store.begin_run(self._clock(), self._committed)
+        self.file_size = self.store.size
         if self._restart_hole is not None:
             last = self.store.last_stored()
             hole, self._restart_hole = self._restart_hole, None

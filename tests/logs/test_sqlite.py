@@ -390,6 +390,7 @@ async def test_what_outgrew_memory_while_the_disk_was_full_is_named(make_log, st
     assert len(found) + len(named) == 10_000
     assert len(found) > 1000
     assert len(named) > 1000
+    assert log.dropped == len(named)
 
 
 async def test_a_source_waits_while_a_slow_disk_is_behind(make_log, stored):
