@@ -1,0 +1,70 @@
+"""The same bytes serve every client of a variant: encoded once, however many there are."""
+
+import pytest
+from support.conversation import House
+
+HELLO = {
+    "v12.stomp": ["CONNECT\naccept-version:1.2\n\n\0", "SUBSCRIBE\nid:0\ndestination:t/#\n\n\0"],
+    "mqtt": [b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a", b"\x82\x08\x00\x01\x00\x03t/#\x00"],
+    "/socket.io/": ["40", '42["subscribe","t/#"]'],
+    "": ['{"type":"subscribe","topics":["t/#"]}'],
+}
+QOS_1 = [b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a", b"\x82\x08\x00\x01\x00\x03t/#\x01"]
+
+
+def clients(house, token, words, count=10):
+    made = [house.client(token) for _ in range(count)]
+    for client in made:
+        for word in words:
+            client.say(word)
+    return made
+
+
+@pytest.mark.parametrize("token", HELLO)
+def test_clients_that_asked_for_the_same_are_one_audience(token):
+    house = House()
+    made = clients(house, token, HELLO[token])
+    assert house.hub.audiences == 1
+    house.publish("t/a")
+    assert len({tuple(client.heard()) for client in made}) == 1
+
+
+def test_clients_served_alone_share_an_audience_too():
+    """Only the stamp is their own: here each has another packet identifier for the same message."""
+    house = House()
+    first = clients(house, "mqtt", QOS_1, 1)[0]
+    house.publish("t/a")
+    assert first.heard() == [b"\x32\x08\x00\x03t/a\x00\x011"]
+    others = clients(house, "mqtt", QOS_1)
+    assert house.hub.audiences == 1
+    for client in others:
+        client.heard()
+        client.say(b"\x40\x02\x00\x01")
+    house.publish("t/a", b"2")
+    assert first.heard() == [b"\x32\x08\x00\x03t/a\x00\x022"]
+    assert {tuple(client.heard()) for client in others} == {(b"\x32\x08\x00\x03t/a\x00\x022",)}
+
+
+def test_variants_that_make_other_bytes_are_other_audiences():
+    house = House()
+    clients(house, "mqtt", HELLO["mqtt"], 2)
+    clients(house, "mqtt", QOS_1, 2)
+    clients(house, "v12.stomp", HELLO["v12.stomp"], 2)
+    clients(house, "v12.stomp", [word.replace("id:0", "id:1") for word in HELLO["v12.stomp"]], 2)
+    clients(house, "", HELLO[""], 2)
+    assert house.hub.audiences == 5
+
+
+@pytest.mark.parametrize(
+    "payload", [b"21.5", b"text", b"\xff", b"", b'{"a":' * 600 + b"1" + b"}" * 600, b"[" * 100 + b"]" * 100]
+)
+@pytest.mark.parametrize("facts", [{}, {"retained": True}, {"size": 9999}], ids=["plain", "retained", "too large"])
+def test_the_quick_way_of_socket_io_says_what_the_native_protocol_says(payload, facts):
+    house = House()
+    [native] = clients(house, "", HELLO[""], 1)
+    [socketio] = clients(house, "/socket.io/", HELLO["/socket.io/"], 1)
+    if "size" in facts:
+        payload = b""
+    house.publish("t/a", payload, **facts)
+    [told] = native.heard()
+    assert socketio.heard() == [b'42["message",' + told + b',"e1:1"]']
