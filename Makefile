@@ -12,7 +12,7 @@ SECONDS ?= 60
 PYTHON2 ?= python2.7
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-without-brokers lint conformance soak fuzz bench clean
+.PHONY: help demo test test-all test-without-brokers lint conformance soak fuzz bench deb wheelhouse systemd-test clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-22s %s\n' "$$name" "$$text"; done
@@ -57,6 +57,17 @@ fuzz: $(STAMP)  ## broken bytes at everything that takes bytes from strangers, f
 bench: $(STAMP)  ## the gateway beside Mosquitto's WebSocket listener, on this machine
 	@tests/install-debian.sh bench
 	@$(BIN)/python benchmarks/bench.py
+
+deb: $(STAMP)  ## a Debian package for this machine's Python and architecture, into dist/
+	@$(BIN)/python debian/build.py
+
+wheelhouse: $(STAMP)  ## every wheel of an installation without a network, into dist/wheelhouse
+	@SENSOR_GATEWAY_CHARTS=required $(BIN)/python -m pip --disable-pip-version-check wheel --quiet \
+		--wheel-dir dist/wheelhouse '.[cert,tui,jwt,cbor,sparkplug]'
+
+systemd-test: $(STAMP)  ## the package in a machine with a real systemd: as root, two minutes
+	@tests/install-debian.sh systemd-test
+	@$(PYTEST) -q tests/systemd
 
 clean:  ## virtual environments, caches, build products
 	@rm -rf .venv .venv-* .conformance build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a stage needs and that are missing: as root by apt-get, else it says what to type.
-# usage: tests/install-debian.sh test | test-all | bench
+# usage: tests/install-debian.sh test | test-all | systemd-test | bench
 set -euo pipefail
 
 # Each line: a program that shows that the package is there, and the package.
 case "${1:-}" in
 test) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl) ;;
-test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl nft:nftables ip:iproute2 faketime:faketime) ;;
+test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl nft:nftables ip:iproute2 faketime:faketime systemd-nspawn:systemd-container debootstrap:debootstrap nsenter:util-linux) ;;
+systemd-test) programs=(npm:npm systemd-nspawn:systemd-container nsenter:util-linux) ;;
 bench) programs=(mosquitto:mosquitto) ;;
 *)
-    echo "usage: $0 test | test-all | bench" >&2
+    echo "usage: $0 test | test-all | systemd-test | bench" >&2
     exit 2
     ;;
 esac
