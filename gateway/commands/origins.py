@@ -49,8 +49,8 @@ def ask(config: Config, url: str) -> list[Answer]:
 
 def _origin_of(url: str) -> str:
     """The Origin header that a browser sends for a page at `url` (RFC 6454, 6.1)."""
-    if url == "null":
-        return url
+    if url == "null" or url.startswith("file:"):
+        return "null"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -59,8 +59,6 @@ def _origin_of(url: str) -> str:
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
     except (ValueError, UnicodeError):
         raise GatewayError(f'"{url}" is no address of a page: write it like https://panel.example.org') from None
-    if parts.scheme == "file":
-        return "null"
     shown = f"[{ascii_host}]" if ":" in ascii_host else ascii_host
     usual = port is None or DEFAULT_PORTS.get(parts.scheme) == port
     return f"{parts.scheme}://{shown}{'' if usual else f':{port}'}"

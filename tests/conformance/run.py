@@ -122,6 +122,9 @@ def main() -> None:
             server.stdout.close()
     lines = list(table(results))
     print("\n".join(lines))
+    for agent, cases in results.items():
+        for behavior in ("NON-STRICT", "INFORMATIONAL"):
+            print(f"{agent}, {behavior.lower()}: {', '.join(c for c, f in cases.items() if f['behavior'] == behavior)}")
     bad = {agent: failures(cases) for agent, cases in results.items()}
     for agent, cases in bad.items():
         for case in cases:

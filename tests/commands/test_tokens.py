@@ -1,0 +1,73 @@
+"""`token new`, `list`, `revoke` by the command line itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        f'[gateway]\nstate_dir = "{tmp_path}/state"\n[[role]]\nname = "viewer"\n[[listen]]\nport = 8880\n'
+        'address = ["127.0.0.1", "::1"]\n'
+    )
+    return file
+
+
+def invoke(config: Path, *arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, ["token", *arguments, "--config", str(config)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_token_is_printed_once_and_listed_without_its_secret(config: Path, tmp_path: Path) -> None:
+    code, token, _ = invoke(config, "new", "kiosk", "--role", "viewer", "--expires", "90d")
+    assert code == 0
+    assert token.startswith("gw_")
+    code, table, _ = invoke(config, "list")
+    _, row = table.splitlines()
+    assert (code, row.split()[1:3]) == (0, ["kiosk", "viewer"])
+    assert token.strip().rpartition("_")[2] not in table
+    [kept] = json.loads((tmp_path / "state" / "tokens.json").read_text())["tokens"]
+    assert kept["expires"] - kept["created"] == pytest.approx(90 * 86400)
+
+
+def test_a_link_carries_it_in_the_fragment(config: Path) -> None:
+    _, links, _ = invoke(config, "new", "phone", "--role", "viewer", "--link")
+    first, second = links.splitlines()
+    assert first.startswith("http://127.0.0.1:8880/#token=gw_")
+    assert second.startswith("http://[::1]:8880/#token=gw_")
+
+
+def test_revoking_takes_it_away(config: Path) -> None:
+    invoke(config, "new", "kiosk", "--role", "viewer")
+    code, said, _ = invoke(config, "revoke", "kiosk")
+    assert (code, said.startswith("kiosk (")) == (0, True)
+    assert invoke(config, "list")[1].count("\n") == 1
+    code, _, error = invoke(config, "revoke", "kiosk")
+    assert (code, "there is no token" in error) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (("new", "kiosk", "--role", "admin"), 1, 'no [[role]] is named "admin": there are viewer'),
+        (("new", "a b", "--role", "viewer"), 1, "no usable name"),
+        (("new", "kiosk", "--role", "viewer", "--expires", "90"), 2, "has no unit"),
+        (("new", "kiosk"), 2, "--role"),
+    ],
+)
+def test_what_cannot_be_made_says_why(config: Path, arguments: tuple[str, ...], code: int, why: str) -> None:
+    found, _, error = invoke(config, *arguments)
+    assert (found, why in error) == (code, True)
+
+
+def test_a_token_that_nobody_would_look_at_is_not_made(config: Path) -> None:
+    config.write_text(config.read_text() + "[auth]\nmethods = []\n")
+    code, _, error = invoke(config, "new", "kiosk", "--role", "viewer")
+    assert (code, "tokens are not looked at" in error) == (1, True)
