@@ -1,6 +1,6 @@
 """paho on the event loop, without its threads: readiness in, messages and events out.
 
-Private parts of paho that this relies on: `_create_socket` (override), `_packet_queue`, `_keepalive`, `_ping_t`,
+Private parts of paho that this relies on: `_create_socket` (override), `_packet_queue`, `_keepalive`,
 `_last_bytes_received`, `_max_inflight_messages`, `_out_messages`, `_update_inflight`. `pahocheck.py` tries them before
 anything connects.
 """
@@ -385,7 +385,6 @@ class MqttClient:
         if self._counters.bytes != self._bytes_at_tick or asleep or not self._reading:
             self._bytes_at_tick = self._counters.bytes
             self._paho._last_bytes_received = time.monotonic()
-            self._paho._ping_t = 0.0
         self._paho.loop_misc()
         if self._socket is sock:
             self._schedule_tick()
