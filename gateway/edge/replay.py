@@ -314,7 +314,7 @@ class Replays:
         if replay not in self._pending:
             return
         if page.gone is not None:
-            replay.complete = False
+            replay.complete = replay.complete and page.empty
             first, last = page.gone
             count = 0 if page.empty else None
             self._client.tell(events.Gap(from_=first, to=last, count=count, topics={}, reason=page.reason))

@@ -44,6 +44,11 @@ class Shelf:
             self._connection.execute("PRAGMA cache_size = -512")
         return self._connection
 
+    @property
+    def inode(self) -> tuple[int, int]:
+        """Which file is open."""
+        return self._inode
+
     def refresh(self) -> None:
         """Let go of a file that is no longer the one of that name: a broken one was moved aside. Raises OSError."""
         found = os.stat(self._path)
@@ -120,22 +125,28 @@ class Shelf:
                 pass  # the replay itself will name it as gone
         return span.first - 1
 
-    def before_last(self, count: int, until: int, wanted: Selection) -> int:
-        """The offset before the last `count` wanted messages up to `until`, or before the oldest there is."""
+    def before_last(self, count: int, until: int, wanted: Selection) -> tuple[int, int, bool]:
+        """Look for the last `count` wanted messages up to `until`, for a moment.
+
+        Returns the offset before the oldest that was looked at, how many are missing, and whether there are older ones.
+        """
         verdicts: dict[str, bool] = {}
-        oldest = until
+        deadline = time.monotonic() + SCAN
+        looked = until
         for span in self.spans(until):
-            oldest = span.first - 1
+            looked = span.first - 1
             try:
                 messages = self._messages(span, wanted, verdicts)
             except DamagedBlock:
-                continue  # the replay itself will name it as gone
+                messages = []  # the replay itself will name it as gone
             for message in reversed(messages):
                 if message.offset <= until and self._verdict(message.topic, wanted, verdicts):
                     count -= 1
                     if count <= 0:
-                        return message.offset - 1
-        return oldest
+                        return message.offset - 1, 0, False
+            if time.monotonic() > deadline:
+                return looked, count, True
+        return looked, count, False
 
     def recent(self, seconds: float, acknowledged: int) -> Recent:
         """What a new run takes up, as much of it as is found within `seconds`."""
@@ -168,8 +179,12 @@ class Shelf:
 
     def spans_after(self, after: int, until: int) -> Iterator[Span]:
         """Spans that hold offsets of (after, until], oldest first."""
-        query = "SELECT first, last, since, until FROM span WHERE last > ? AND first <= ? ORDER BY first"
-        for row in self.db.execute(query, (after, until)):
+        query = (
+            "SELECT first, last, since, until FROM span"
+            " WHERE first >= coalesce((SELECT max(first) FROM span WHERE first <= ?), 0) AND last > ? AND first <= ?"
+            " ORDER BY first"
+        )
+        for row in self.db.execute(query, (after, after, until)):
             yield Span(*row)
 
     def oldest(self) -> Span | None:

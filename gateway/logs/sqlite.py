@@ -7,6 +7,7 @@ that is full or broken never stops the stream: the log goes on in memory, says s
 
 import asyncio
 import logging
+import os
 import secrets
 import sqlite3
 import time
@@ -395,18 +396,27 @@ class SqliteLog:
 
     def offset_of_last(self, count: int, wanted: Selection, take: Callable[[int], None]) -> None:
         memory = self._memory()
-        oldest = memory.oldest - 1
         found, missing = memory.before_last(count, self._newest, wanted.wants)
         if not missing or self.degraded:
             take(found)
             return
 
-        def done(offset: int | None, failure: Exception | None) -> None:
-            if failure is not None:
-                self._unreadable(failure)
-            take(oldest if offset is None else offset)
+        def look(missing: int, until: int) -> None:
+            # A moment at a time: whoever looks for what is rare must not keep the others waiting.
+            self.on_shelf(partial(self.shelf.before_last, missing, until, wanted), partial(looked, until))
 
-        self.on_shelf(partial(self.shelf.before_last, missing, oldest, wanted), done)
+        def looked(until: int, result: tuple[int, int, bool] | None, failure: Exception | None) -> None:
+            if result is None:
+                self._unreadable(failure)
+                take(until)
+                return
+            offset, missing, older = result
+            if missing and older:
+                look(missing, offset)
+            else:
+                take(offset)
+
+        look(missing, memory.oldest - 1)
 
     def on_shelf(self, work: Work, done: Done) -> None:
         """Do a piece of reading in the reader's thread."""
@@ -433,4 +443,13 @@ class SqliteLog:
 
     def _unreadable(self, failure: Exception | None) -> None:
         logger.warning("history: %s cannot be read: %s", self._path, failure)
+        if failure is not None and damaged(failure) and not self.degraded:
+            broken = self.shelf.inode
+
+            def set_aside() -> None:
+                found = os.stat(self._path)
+                if (found.st_dev, found.st_ino) == broken:
+                    self._set_aside(failure)
+
+            self.writer.submit(set_aside, lambda result, failure: None)
         self.reader.submit(self.shelf.close, lambda result, failure: None)

@@ -175,8 +175,8 @@ class Store:
         """A new run of the gateway, at monotonic `now`, whose offsets come after `after`."""
         db = self.db
         last = db.execute("SELECT boot, monotonic, lived FROM run ORDER BY id DESC LIMIT 1").fetchone()
-        [(seen,)] = db.execute("SELECT max(lived) FROM span")
-        self._lived, self._lived_at = seen or 0.0, now
+        seen = db.execute("SELECT lived FROM span ORDER BY first DESC LIMIT 1").fetchone()
+        self._lived, self._lived_at = seen[0] if seen is not None else 0.0, now
         if last is not None:
             boot, monotonic, lived = last
             self._lived = max(self._lived, lived)
@@ -195,9 +195,11 @@ class Store:
 
     def last_stored(self) -> int:
         """The newest offset in a block or hole, 0 without any."""
-        [(block,)] = self.db.execute("SELECT max(last) FROM span")
-        [(hole,)] = self.db.execute("SELECT max(last) FROM hole")
-        return max(block or 0, hole or 0)
+        newest = 0
+        for table in ("span", "hole"):
+            row = self.db.execute(f"SELECT last FROM {table} ORDER BY first DESC LIMIT 1").fetchone()
+            newest = max(newest, row[0] if row is not None else 0)
+        return newest
 
     def write(self, messages: Sequence[Message], holes: Sequence[Hole], now: float) -> None:
         """Store messages and holes, and drop what is beyond the bounds, in one synced transaction."""
@@ -289,21 +291,20 @@ class Store:
         db = self.db
         upto = 0
         if not self.suspect:
-            # Not `WHERE lived < ?` alone: only from the oldest end, so that no hole comes to be in the middle.
-            [(young,)] = db.execute("SELECT min(first) FROM span WHERE lived >= ?", (lived - self.age,))
-            oldest = db.execute("SELECT first, lived FROM span ORDER BY first LIMIT 1").fetchone()
-            if oldest is not None and oldest[1] < lived - self.age:
-                upto = (young - 1) if young is not None else self.last_stored()
+            oldest = db.execute("SELECT lived FROM span ORDER BY first LIMIT 1").fetchone()
+            if oldest is not None and oldest[0] < lived - self.age:
+                query = "SELECT first FROM span WHERE lived >= ? ORDER BY first LIMIT 1"
+                young = db.execute(query, (lived - self.age,)).fetchone()
+                upto = young[0] - 1 if young is not None else self.last_stored()
         over = self.size - (self.limit - 2 * self._wal)
         if over > 0:
             # A part more than needed, so that this happens now and then instead of at every commit.
             over += self.limit // 64
-            for first, last, size in db.execute("SELECT first, last, size FROM span ORDER BY first"):
+            for last, size in db.execute("SELECT last, size FROM span ORDER BY first"):
                 if over <= 0:
                     break
                 upto = max(upto, last)
                 over -= size + 64
-                del first
         if upto:
             for table in ("block", "span"):
                 db.execute(f"DELETE FROM {table} WHERE first <= ?", (upto,))

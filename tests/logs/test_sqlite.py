@@ -6,6 +6,8 @@ import sqlite3
 import pytest
 from support.conformance import ALL, LogConformance, asked, everything, message, page
 
+from gateway.hub.log import Selection
+from gateway.logs import shelf
 from gateway.logs.offsets import RESERVE, renew
 
 
@@ -249,6 +251,42 @@ async def test_a_file_that_breaks_while_running_is_moved_aside(make_log, stored,
     named = {offset for gap in gaps for offset in range(gap.gone[0], gap.gone[1] + 1)}
     assert {m.offset for m in found} | named == set(range(1, 401))
     assert not {m.offset for m in found} & named
+
+
+async def test_a_file_found_broken_by_a_reader_is_moved_aside_too(make_log, stored, tmp_path):
+    log = make_log(limit=20_000)
+    for _ in range(20):
+        publish_noise(log, 200, 500)
+        await stored(log)
+    log.close()
+    file = tmp_path / "state" / "history.db"
+    with file.open("r+b") as data:
+        data.seek(3 * 4096)
+        data.write(b"\xff" * (file.stat().st_size - 8 * 4096))
+    log = make_log(limit=20_000)
+    await everything(log)
+    publish_noise(log, 200, 500)
+    await stored(log)
+    assert list((tmp_path / "state").glob("history.db.broken-*"))
+    assert not log.degraded
+    found, gaps = await everything(log)
+    named = {offset for gap in gaps for offset in range(gap.gone[0], gap.gone[1] + 1)}
+    assert {m.offset for m in found} | named == set(range(1, log.newest + 1))
+    assert {m.offset for m in found} >= set(range(log.newest - 199, log.newest + 1))
+
+
+async def test_looking_for_what_is_rare_keeps_nobody_waiting(make_log, stored, monkeypatch):
+    monkeypatch.setattr(shelf, "SCAN", 0.0)
+    log = make_log(limit=20_000)
+    for number in range(20):
+        log.append([message("rare" if number in (2, 5) and n == 0 else "often") for n in range(100)])
+        await stored(log)
+    after = asyncio.create_task(asked(lambda take: log.offset_of_last(2, Selection(("rare",)), take)))
+    await asyncio.sleep(0)
+    other = await page(log, 0, 5)
+    assert len(other.messages) == 5
+    assert not after.done()
+    assert await after == 200
 
 
 async def test_disk_bytes_are_bounded(make_log, stored, tmp_path):
