@@ -124,13 +124,16 @@ export class ChartView {
       this.#plotted = plotted;
       this.#plot?.end();
       const lines = found.map((series) => ({
-        name: series.key,
         unit: series.unit,
         stepped: typeof series.value === "boolean",
         swatch: this.#row(series).swatch,
-        buffer: /** @type {import("./buffer.js").SlotBuffer} */ (this.#feed.buffers.get(series.key)),
       }));
-      this.#plot = new Plot(this.canvas, lines, this.#range, this.#context.now, () => this.render());
+      const keys = found.map(({ key }) => key);
+      const plot = new Plot(this.canvas, lines, (view) => this.#feed.look(keys, view), this.#range, this.#context.now, () => {
+        this.#feed.zoom(plot.zoom);
+        this.render();
+      });
+      this.#plot = plot;
       this.#plot.onCursor((times, index) => {
         this.#pointed = index === null || index === undefined ? null : (times[index] ?? null);
         this.render();

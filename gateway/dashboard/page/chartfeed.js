@@ -10,10 +10,16 @@ import { keyOf } from "./store.js";
 // Seconds: what is asked back as plain messages where the gateway keeps no series.
 const REPLAY = 900;
 const POINTS = 900;
+// Milliseconds.
+const SETTLED = 300;
 
 export class ChartFeed {
   /** @type {Map<string, SlotBuffer>} by the key of the series */
   buffers = new Map();
+  /** A closer look at a part of it, where somebody zoomed in. */
+  /** @type {{from: number, to: number, buffers: Map<string, SlotBuffer>} | null} */
+  #detail = null;
+  #wanted = 0;
   /** Seconds that the gateway can give back; null as long as that is unknown. */
   /** @type {number | null} */
   stored = null;
@@ -59,6 +65,60 @@ export class ChartFeed {
   }
 
   /**
+   * The buffers for a part of the range: fine ones where they were fetched, else those of the whole.
+   * @param {string[]} keys
+   * @param {{from: number, to: number}} view Unix seconds
+   * @returns {{buffers: SlotBuffer[], until: number}}
+   */
+  look(keys, { from, to }) {
+    const detail = this.#detail;
+    const fine = detail !== null && detail.from <= from && detail.to >= to && keys.every((key) => detail.buffers.has(key));
+    const buffers = fine ? detail.buffers : this.buffers;
+    return { buffers: keys.map((key) => /** @type {SlotBuffer} */ (buffers.get(key))), until: fine ? detail.to : this.#context.gateway.now() };
+  }
+
+  /**
+   * Somebody looks closer: what the whole has one slot for may be many values.
+   * @param {{from: number, to: number} | null} view null: at all of it again
+   */
+  async zoom(view) {
+    const turn = ++this.#wanted;
+    if (view === null || view.to - view.from > this.#range / 3 || this.trouble !== "") {
+      if (view === null) this.#detail = null;
+      return;
+    }
+    // While a wheel turns or a hand drags there is a new part many times a second.
+    await new Promise((resolve) => setTimeout(resolve, SETTLED));
+    const { signal } = this.#control;
+    if (turn !== this.#wanted || signal.aborted) return;
+    const span = view.to - view.from;
+    const from = view.from - span;
+    const to = view.to + span;
+    /** @type {Map<string, SlotBuffer>} */
+    const buffers = new Map();
+    try {
+      for (const series of this.#series.values()) {
+        const buffer = new SlotBuffer(to - from);
+        const { series: rows } = await this.#context.gateway.history({ ...this.#source(series), from, to, points: POINTS }, { signal });
+        for (const [time, low, high, last] of rows) buffer.load(time, low, high, last);
+        buffers.set(series.key, buffer);
+      }
+    } catch {
+      // The whole's own slots are shown on; what is wrong with the connection the banner says.
+      return;
+    }
+    if (turn !== this.#wanted) return;
+    this.#detail = { from, to, buffers };
+    this.version++;
+  }
+
+  /** @param {Series} series */
+  #source({ device, channel, quantity, topic, path }) {
+    if (this.#context.store.decoded) return { device, ...(channel === null ? {} : { channel }), quantity };
+    return { topic: topic.topic, ...(path === null ? {} : { path }) };
+  }
+
+  /**
    * @param {string} topic
    * @returns {Promise<void>} as soon as every new value comes
    */
@@ -83,17 +143,14 @@ export class ChartFeed {
 
   /** @param {Series} series */
   async #fill(series) {
-    const { gateway, store } = this.#context;
+    const { gateway } = this.#context;
     const { signal } = this.#control;
     const buffer = this.buffers.get(series.key);
     if (signal.aborted || buffer === undefined) return;
     const to = gateway.now() + 1;
     const from = to - this.#range;
-    const source = store.decoded
-      ? { device: series.device, ...(series.channel === null ? {} : { channel: series.channel }), quantity: series.quantity }
-      : { topic: series.topic.topic, ...(series.path === null ? {} : { path: series.path }) };
     try {
-      const { series: rows, complete } = await gateway.history({ ...source, from, to, points: POINTS }, { signal });
+      const { series: rows, complete } = await gateway.history({ ...this.#source(series), from, to, points: POINTS }, { signal });
       for (const [time, low, high, last] of rows) buffer.load(time, low, high, last);
       if (!complete && this.stored === null) this.stored = rows.length > 0 ? to - rows[0][0] : 0;
     } catch (error) {
@@ -144,6 +201,7 @@ export class ChartFeed {
       if (!buffer || time === null || typeof reading.value === "string" || !Number.isFinite(value)) continue;
       if (!stored && this.#torn.delete(key)) buffer.tear(time - buffer.width);
       buffer.add(time, value);
+      if (this.#detail !== null && time <= this.#detail.to) this.#detail.buffers.get(key)?.add(time, value);
       this.version++;
     }
   }

@@ -5,7 +5,8 @@
 import { rangeAround, timeLabels } from "./axis.js";
 
 /** @typedef {import("./buffer.js").SlotBuffer} SlotBuffer */
-/** @typedef {{name: string, unit: string | null, stepped: boolean, swatch: Element, buffer: SlotBuffer}} Line */
+/** @typedef {{unit: string | null, stepped: boolean, swatch: Element}} Line */
+/** @typedef {(view: {from: number, to: number}) => {buffers: SlotBuffer[], until: number}} Look */
 
 // Built into the page's script where the chart library was to be had at build.
 /** @type {any} */
@@ -29,21 +30,24 @@ export class Plot {
   /** @type {{from: number, to: number} | null} null: follows the present */
   zoom = null;
   #plot;
-  #lines;
+  #look;
   #range;
   #now;
   #observer;
   #settling = false;
+  #zoomed;
 
   /**
    * @param {HTMLElement} parent
    * @param {Line[]} lines
+   * @param {Look} look the lines' values for a part of the range
    * @param {number} range seconds
    * @param {() => number} now Unix seconds
-   * @param {() => void} zoomed
+   * @param {() => void} zoomed something else is looked at
    */
-  constructor(parent, lines, range, now, zoomed) {
-    this.#lines = lines;
+  constructor(parent, lines, look, range, now, zoomed) {
+    this.#look = look;
+    this.#zoomed = zoomed;
     this.#range = range;
     this.#now = now;
     const units = [...new Set(lines.map(({ unit }) => unit ?? ""))];
@@ -121,6 +125,7 @@ export class Plot {
     queueMicrotask(() => {
       this.zoom = null;
       this.draw();
+      this.#zoomed();
     });
   }
 
@@ -148,6 +153,7 @@ export class Plot {
     // Whoever shows all of it up to the present wants to follow it.
     this.zoom = span >= this.#range * 0.999 ? null : { from: start, to: start + span };
     this.draw();
+    this.#zoomed();
   }
 
   /** @param {WheelEvent} event */
@@ -166,8 +172,8 @@ export class Plot {
   }
 
   #data() {
-    const until = this.#now();
-    const rows = this.#lines.map(({ buffer }) => buffer.rows(until));
+    const { buffers, until } = this.#look(this.view);
+    const rows = buffers.map((buffer) => buffer.rows(until));
     return [rows[0]?.time ?? [], ...rows.flatMap(({ high, low, last }) => [high, low, last])];
   }
 }
