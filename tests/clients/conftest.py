@@ -64,7 +64,7 @@ state_dir = "{{folder}}"
 drain = "1s"
 
 [auth]
-anonymous = "local"
+{auth}
 
 [[role]]
 name = "viewer"
@@ -88,11 +88,16 @@ tls = {{ certificate = "{certificate}", key = "{key}" }}
 
 @pytest.fixture
 def secure_gateway(broker, certificate, gateway) -> "Callable[..., Daemon]":
-    """A function that starts the gateway behind the broker with WSS; with `slow` its clients are soon too slow."""
+    """A function that starts the gateway behind the broker with WSS; with `slow` its clients are soon too slow.
 
-    def start(*, slow: bool = False) -> Daemon:
+    `auth` is what stands in the configuration's [auth].
+    """
+
+    def start(*, slow: bool = False, auth: str = 'anonymous = "local"') -> Daemon:
         more = SLOW if slow else PATIENT
-        text = CONFIG.format(broker=broker.url, certificate=certificate.certificate, key=certificate.key, more=more)
+        text = CONFIG.format(
+            broker=broker.url, certificate=certificate.certificate, key=certificate.key, more=more, auth=auth
+        )
         return gateway(text)
 
     return start
