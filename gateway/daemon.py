@@ -33,6 +33,7 @@ from gateway.edge.server import Server
 from gateway.edge.session import Room
 from gateway.edge.watch import Watch
 from gateway.hub.budget import Budget
+from gateway.hub.freshness import Change, Freshness, Observers, limits_of, steady_by
 from gateway.hub.hub import Hub
 from gateway.hub.log import Log
 from gateway.hub.message import Message
@@ -88,13 +89,14 @@ class Daemon:
         plan = self.plan = resolve_memory(config, *machine_limits())
         self.readings = Readings(Registry(config.device), wall=time.time)
         self.readings.changed = self._device_changed
+        observers = Observers(self.readings)
         hub = Hub(
             schedule=loop.call_soon,
             clock=time.monotonic,
             last_values=config.limits.last_values,
             last_values_memory=plan.last_values,
             kept=self.readings.kept,
-            observer=self.readings,
+            observer=observers,
             later=loop.call_later,
             period=config.heartbeat.interval,
         )
@@ -140,6 +142,19 @@ class Daemon:
             budget=Budget(limit=plan.outboxes, kernel=plan.kernel, share=SEND_BUFFER, schedule=loop.call_soon),
             sse=Sse(history.epoch, JsonVariant(show_upstream=len(config.upstream) > 1, readings=self.readings.of)),
         )
+        freshness = Freshness(
+            hub,
+            hub.wheel,
+            newest=lambda: history.newest,
+            limits=limits_of((device.filter, device.stale_after) for device in config.device),
+            steady=steady_by(self.readings),
+            changed=self._freshness_changed,
+            clock=time.monotonic,
+            most=config.limits.last_values,
+        )
+        observers.all.append(freshness)
+        room.standing.stale = freshness.stale
+        freshness.start(loop.call_later)
         service = self.service = Service(self)
         await service.open()
         self.addresses = self.server.listen(endpoints_of(config), service.inherited)
@@ -185,6 +200,9 @@ class Daemon:
     def upstream_gap(self, name: str) -> None:
         """A link lost messages that nobody can count: every viewer is told."""
         self.server.upstream_gap(name)
+
+    def _freshness_changed(self, change: Change) -> None:
+        asyncio.get_running_loop().call_soon(self.server.freshness_changed, change)
 
     def _device_changed(self, topic: str, state: DeviceState) -> None:
         # Not now: the hub is in the middle of a turn's messages, and telling a client may let it join an audience.

@@ -32,7 +32,8 @@ PLAN = (
         (
             *("origin", "hosts", "forwarded", "proxy_protocol", "doors", "rejections", "rate", "failures", "audit"),
             *("x509", "tls", "roles", "tokens", "jwts", "credentials"),
-            *("commands", "events", "wire", "dialects", "frames", "thinning", "alone", "replay", "history", "session"),
+            *("commands", "events", "wire", "dialects", "frames", "thinning", "alone"),
+            *("standing", "replay", "history", "session"),
             *("http", "modules", "static", "front", "connection", "preface", "listeners", "api", "server"),
             *("rules", "watch"),
         ),
@@ -57,7 +58,7 @@ PLAN = (
         "gateway.hub",
         (
             *("message", "series", "ports", "readings", "pastreadings", "heartbeat", "wheel", "batch", "ledger"),
-            *("budget", "outbox", "pace", "rate"),
+            *("budget", "outbox", "pace", "rate", "rhythm", "freshness"),
             *("ring", "log", "audience", "hub"),
         ),
     ),

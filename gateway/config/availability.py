@@ -7,6 +7,5 @@ gains it. A line names a key without list indices, or a key and one of its value
 NOT_YET = frozenset(
     {
         "limits.last_values_memory",
-        "device.stale_after",
     }
 )

@@ -33,6 +33,11 @@ class Alone:
         return bool(self._backlog) or self._line.queued
 
     @property
+    def session(self) -> object:
+        """The session that is served alone."""
+        return getattr(self._line, "session", None)
+
+    @property
     def size(self) -> int:
         """Bytes that wait here."""
         return self._backlog.size

@@ -29,8 +29,10 @@ from gateway.edge.http import Reply, event_stream_head
 from gateway.edge.listeners import Endpoint, Listeners
 from gateway.edge.proxy_protocol import Source
 from gateway.edge.session import Room, Session
+from gateway.edge.standing import event_of
 from gateway.errors import FULL, NOT_AUTHENTICATED, RESTART, STOPPING
 from gateway.hub.budget import Budget
+from gateway.hub.freshness import Change
 from gateway.hub.heartbeat import Heartbeat
 from gateway.hub.outbox import Bounds
 from gateway.hub.ports import UpstreamState
@@ -177,9 +179,18 @@ class Server:
     def device_changed(self, topic: str, state: DeviceState) -> None:
         """Tell those who follow `topic` that its device came or went."""
         said = events.Device(device=state.device, state="online" if state.online else "offline", since=self.room.wall())
+        self.room.standing.device(topic, said)
         for connection in list(self.connections.values()):
             session = connection.session
             if session is not None and session.follows(topic):
+                session.tell(said)
+
+    def freshness_changed(self, change: Change) -> None:
+        """Tell those who get the messages of a topic that it went silent, or speaks again."""
+        said = event_of(change)
+        for viewer in self.room.hub.followers(change.topic):
+            session = getattr(viewer, "session", None)
+            if session is not None and session.follows(change.topic):
                 session.tell(said)
 
     # What the rules say now.

@@ -18,6 +18,7 @@ from gateway.edge.frames import Desk
 from gateway.edge.history import Archive
 from gateway.edge.replay import Replay, Replays
 from gateway.edge.roles import Role, grant, may_publish, may_see
+from gateway.edge.standing import Standing, Telling
 from gateway.edge.wire import Line, Wire
 from gateway.errors import FORBIDDEN, NOT_AUTHENTICATED, TOO_FAST, CloseConnection, CommandError
 from gateway.hub.audience import Audience, AudienceKey, Subscription, Variant
@@ -61,6 +62,7 @@ class Room(msgspec.Struct):
     auth_methods: tuple[str, ...] = ()
     auth_deadline: float = 10.0
     clock_state: str = "ok"
+    standing: Standing = msgspec.field(default_factory=Standing)
     archive: Archive | None = None
 
 
@@ -104,6 +106,8 @@ class Session:
         self._told_at = self._began_at = room.clock()
         self._closed = False
         self._rate: Rate | None = None
+        self._news: set[str] = set()
+        self._telling: list[Telling] = []
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -161,6 +165,8 @@ class Session:
         if self._alone is not None:
             self._alone.release()
         self._replays.wake()
+        if self._telling:
+            self._tell_news()
 
     def beat(self, now: float) -> None:
         """About once a second: after a heartbeat interval without a word, tell the client that the gateway is here.
@@ -347,6 +353,7 @@ class Session:
         replay = self._replay(command, granted)
         for subscription in granted:
             self._table[subscription.filter] = subscription
+            self._news.add(subscription.filter)
         if answer:
             self._say(events.Ok(id=command.id, subscribed=results))
         if replay is None:
@@ -422,6 +429,11 @@ class Session:
         held = self._replays.held
         table = tuple(sorted(self._paced(s) for s in self._table.values() if s.filter not in held))
         key = AudienceKey(self.dialect.variant(table), table, role.deny)
+        news = self._news - held
+        if news:
+            # What stands now comes behind the snapshot.
+            self._news -= news
+            self._begin_news(news & self._table.keys())
         if self.audience is not None:
             if self.audience.key == key:
                 return
@@ -430,6 +442,23 @@ class Session:
         self._replays.moved(key if table and not self.dialect.copies else None)
         if table:
             self.audience = hub.join(self._wire, key)
+
+    def _begin_news(self, filters: set[str]) -> None:
+        """Tell what stands now of the topics of `filters`."""
+        role = self.role
+        if self._bare or role is None or not filters:
+            return
+
+        def wanted(topic: str) -> bool:
+            return any(matches(f, topic) for f in filters) and may_see(role, topic)
+
+        self._telling.append(Telling(self._room.standing.told(wanted), self._say, lambda: not self._wire.queued))
+        self._tell_news()
+
+    def _tell_news(self) -> None:
+        self._telling = [telling for telling in self._telling if not telling.over and not self._closed]
+        for telling in self._telling:
+            self._room.desk.add(telling)
 
     def _paced(self, subscription: Subscription) -> Subscription:
         """A subscription with the interval that is in force now."""

@@ -183,6 +183,11 @@ class Audience:
     def __len__(self) -> int:
         return len(self._members)
 
+    @property
+    def members(self) -> list[Viewer]:
+        """Its members."""
+        return list(self._members)
+
     def group_of(self, topic: str) -> tuple[Hashable, View]:
         """The variant, and what a message of `topic` shows: all that makes its frame differ."""
         if self.group is not None:

@@ -6,31 +6,20 @@ per delivery one `send`; everything else is per turn or per change of a subscrip
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from typing import Protocol
 
 from gateway.hub.audience import Audience, AudienceKey, View, Viewer
 from gateway.hub.message import Message
 from gateway.hub.pace import Pace
+from gateway.hub.ports import Observer
 from gateway.hub.wheel import Wheel
 from gateway.topics import Trie, matches
 
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
 FLOOD = 256  # messages in one turn: somebody publishes as fast as it goes
 BREATH = 0.002  # seconds that a flood waits for clients whose sockets are full; at 200,000 messages/s nobody feels it
-TOPIC_OVERHEAD = 600  # bytes of a topic's entry, its text, its last Message and its dict slot (measured, CPython 3.11)
+TOPIC_OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
 
 Encode = Callable[[Message], bytes]
-
-
-class Observer(Protocol):
-    """Who wants to see the messages of some topics whether anybody watches or not."""
-
-    @property
-    def generation(self) -> int:
-        """Changes whenever a topic that it did not want may be wanted now."""
-
-    def observe(self, message: Message) -> bool:
-        """See a message; False where messages of this topic are not wanted."""
 
 
 class _Topic:
@@ -251,6 +240,20 @@ class Hub:
         """The last value of one topic."""
         entry = self._topics.get(topic)
         return entry.last if entry is not None else None
+
+    def attend(self, topic: str) -> None:
+        """Let the observer see the next message of `topic`, whatever it said before."""
+        entry = self._topics.get(topic)
+        if entry is not None:
+            entry.unwanted = -1
+
+    def followers(self, topic: str) -> list[Viewer]:
+        """Whoever gets the messages of `topic`."""
+        found: list[Viewer] = []
+        for audience in self._trie.match(topic):
+            if not any(matches(deny, topic) for deny in audience.key.denies):
+                found += audience.members
+        return found
 
     def _touch(self, audience: Audience) -> None:
         """`audience` has something to hand out."""

@@ -41,6 +41,17 @@ class Publisher(Protocol):
         """Take in messages of one link, in order; `durable` is called once all may be acknowledged to the broker."""
 
 
+class Observer(Protocol):
+    """Who wants to see the messages of some topics whether anybody watches or not."""
+
+    @property
+    def generation(self) -> int:
+        """Changes whenever a topic that it did not want may be wanted now."""
+
+    def observe(self, message: Message) -> bool:
+        """See a message; False where messages of this topic are not wanted."""
+
+
 class UpstreamListener(Protocol):
     """Who wants to know how the links are."""
 

@@ -130,7 +130,7 @@ anonymous = "nobody"
         ('gateway.state_dir = ""', "gateway.state_dir: the path is empty, expected a path"),
         ('upstream = [{ topics = [{ filter = "" }] }]', "upstream[0].topics[0].filter: "),
         ('role = [{ name = "viewer", subscribe = ["a+"] }]', "role[0].subscribe[0]: "),
-        ('device = [{ filter = "a", stale_after = "5s" }]', "device[0].stale_after: not supported by this version"),
+        ('device = [{ filter = "a", stale_after = "0s" }]', "device[0].stale_after: "),
         ('device = [{ filter = "a", family = "tasmoto" }]', "device[0]: unknown family 'tasmoto' for 'a'"),
         ('device = [{ filter = "a", readings = [{ quantity = "q", path = "a..b" }] }]', "device[0]: path 'a..b'"),
     ],

@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from gateway.edge.roles import Role
 from gateway.edge.server import ServerLimits
 from gateway.edge.tls import server_context
+from gateway.hub.freshness import Change
 
 
 @pytest.fixture
@@ -333,3 +334,18 @@ async def test_a_ping_flood_is_ended_and_costs_nobody_else():
         assert edge.server.counts["flood"] == 1
         writer.close()
         del reader
+
+
+async def test_followers_of_a_topic_learn_that_it_went_silent_and_others_do_not():
+    async with Edge() as edge, edge.connect() as follower, edge.connect() as other:
+        for client, topics in ((follower, ["a/#"]), (other, ["b/#"])):
+            await receive(client, "welcome")
+            await say(client, type="subscribe", id=1, topics=topics, replay="none")
+            await receive(client, "ok")
+        edge.server.freshness_changed(Change("a/x", True, 31.2345, 30.0))
+        edge.server.freshness_changed(Change("a/x", False, 33.0, 30.0))
+        stale = {"type": "stale", "topic": "a/x", "age": 31.235, "stale_after": 30.0}
+        assert await receive(follower) in (stale, stale | {"age": 31.234})
+        assert (await receive(follower))["type"] == "fresh"
+        edge.publish("b/y")
+        assert (await receive(other))["type"] == "message"

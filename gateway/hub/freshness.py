@@ -1,0 +1,279 @@
+"""Which topics have gone silent: by a time that was set for them, or by their own rhythm, on the monotonic clock.
+
+A message of a topic whose rhythm is known costs nothing here: when its time is up, the offset of its last value tells
+when it was heard, by marks of the newest offset that are set twice a second. Only topics that are being learned, or are
+stale, are looked at as their messages come.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from devices.mapping import Filter
+from gateway.hub.message import Message
+from gateway.hub.ports import Observer
+from gateway.hub.readings import Readings
+from gateway.hub.rhythm import LEAST, Rhythm
+from gateway.hub.wheel import Wheel
+
+MARK = 0.5  # seconds between marks; a topic is called stale so much later at most, and never too early
+MARKS = 4096
+AGAIN = 3600.0  # seconds after which a rhythm is looked at again, or looked for again
+NEVER = frozenset({"contact", "opening", "motion", "occupancy", "presence", "switch", "tamper", "leak", "water_leak"})
+"""Quantities that have no rhythm: doors are opened when somebody comes."""
+
+_WORDS = re.compile(
+    r"(?:^|[/_\-.])(?:contact|motion|occupancy|presence|switch|tamper|leak|door|window)(?:$|[/_\-.0-9])", re.IGNORECASE
+)
+
+
+class Observers:
+    """Several observers of the hub's messages as one; the first one's generation is that of all."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self.all = list(observers)
+
+    @property
+    def generation(self) -> int:
+        return self.all[0].generation
+
+    def observe(self, message: Message) -> bool:
+        """Let everyone see the message; False where nobody wants the next one of its topic."""
+        wanted = False
+        for observer in self.all:
+            wanted |= observer.observe(message)
+        return wanted
+
+
+class Change(NamedTuple):
+    """A topic went silent or speaks again; times in seconds."""
+
+    topic: str
+    stale: bool
+    age: float
+    stale_after: float
+
+
+class Topics(Protocol):
+    """The last values, as far as freshness looks at them."""
+
+    def last_of(self, topic: str) -> Message | None:
+        """The last value of one topic."""
+
+    def attend(self, topic: str) -> None:
+        """Let the observer see the next message of `topic`."""
+
+
+class _Watch:
+    """One topic. `after` is None while nothing is known; `checked` when it was last known to have spoken."""
+
+    __slots__ = ("_house", "after", "checked", "fixed", "learned_at", "offset", "rhythm", "slot", "stale", "topic")
+
+    def __init__(self, house: "Freshness", topic: str, after: float | None, now: float) -> None:
+        self.topic = topic
+        self.after = after
+        self.fixed = after is not None
+        self.rhythm = None if self.fixed else Rhythm()
+        self.checked = now
+        self.offset = 0
+        self.learned_at = now
+        self.stale = False
+        self.slot: int | None = None
+        self._house = house
+
+    def due(self, now: float) -> None:
+        self._house.due(self, now)
+
+
+class Freshness:
+    """`limits` says a topic's `stale_after`: seconds, or None to learn it; `steady` whether a message's topic may have
+    a rhythm at all. `changed` hears of what went stale or fresh: within `observe` even, so in the middle of a turn.
+
+    `clock` is monotonic seconds. `most` bounds the topics watched.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        wheel: Wheel,
+        *,
+        newest: Callable[[], int],
+        limits: Callable[[str], float | None],
+        steady: Callable[[Message], bool],
+        changed: Callable[[Change], None],
+        clock: Callable[[], float],
+        most: int = 20_000,
+    ) -> None:
+        self.most = most
+        self._topics = topics
+        self._wheel = wheel
+        self._newest = newest
+        self._limits = limits
+        self._steady = steady
+        self._changed = changed
+        self._clock = clock
+        self._watches: dict[str, _Watch] = {}
+        self._stale: dict[str, _Watch] = {}
+        self._offsets: list[int] = []
+        self._times: list[float] = []
+
+    generation = 0
+
+    def stale(self) -> list[Change]:
+        """The topics that are stale now."""
+        now = self._clock()
+        return [_change(watch, now) for watch in self._stale.values()]
+
+    def start(self, later: Callable[[float, Callable[[], None]], object]) -> None:
+        """Set marks from now on."""
+        self.mark()
+        later(MARK, partial(self.start, later))
+
+    def mark(self) -> None:
+        """Called every `MARK` seconds: whatever has its offset by now was heard by now."""
+        newest = self._newest()
+        if self._offsets and self._offsets[-1] == newest:
+            return
+        self._offsets.append(newest)
+        self._times.append(self._clock())
+        if len(self._offsets) > MARKS:
+            # What is long ago need not be known to half a second.
+            half = MARKS // 2
+            self._offsets[:half] = self._offsets[1:half:2]
+            self._times[:half] = self._times[1:half:2]
+
+    def observe(self, message: Message) -> bool:
+        """See a message; False where the next one of its topic need not be seen."""
+        topic = message.topic
+        watch = self._watches.get(topic)
+        if watch is None:
+            return self._begin(message)
+        if message.timestamp is None:
+            return (
+                watch.stale or watch.rhythm is not None
+            )  # kept by the broker since nobody knows when: no sign of life
+        if not message.payload and not message.size:
+            self._forget(watch)
+            return False
+        if not watch.stale and watch.rhythm is None:
+            return False
+        self._heard(watch, message, self._clock())
+        return watch.rhythm is not None and watch.after is not None
+
+    def due(self, watch: _Watch, now: float) -> None:
+        """The time of `watch` is up."""
+        last = self._topics.last_of(watch.topic)
+        if last is None:
+            self._forget(watch)
+            return
+        if watch.rhythm is not None and watch.after is None:
+            self._topics.attend(watch.topic)
+            return
+        if last.offset != watch.offset:
+            watch.offset = last.offset
+            # Of a retained one nobody knows the age: it buys one more period, no more.
+            watch.checked = now if last.timestamp is None else max(watch.checked, self._heard_by(last.offset, now))
+        after = watch.after
+        if after is None:
+            # It had no rhythm when it was looked for.
+            watch.rhythm = Rhythm()
+            self._topics.attend(watch.topic)
+            return
+        if now - watch.checked < after:
+            if not watch.fixed and watch.rhythm is None and now - watch.learned_at >= AGAIN:
+                watch.rhythm = Rhythm()
+                self._topics.attend(watch.topic)
+            self._wheel.add(watch, watch.checked + after)
+            return
+        watch.stale = True
+        self._stale[watch.topic] = watch
+        self._topics.attend(watch.topic)
+        self._changed(_change(watch, now))
+
+    def _begin(self, message: Message) -> bool:
+        """Watch a topic that is new; whether its next message has to be seen for that."""
+        topic, now = message.topic, self._clock()
+        after = self._limits(topic)
+        if after is None:
+            if _WORDS.search(topic):
+                return False
+            if message.timestamp is None or not message.payload:
+                return True
+        if len(self._watches) >= self.most:
+            self._sweep()
+            if len(self._watches) >= self.most:
+                return False
+        watch = self._watches[topic] = _Watch(self, topic, after, now)
+        watch.offset = message.offset
+        if after is not None:
+            self._wheel.add(watch, now + after)
+        elif watch.rhythm is not None:
+            watch.rhythm.arrived(now)
+            self._wheel.add(watch, now + LEAST)
+        return False
+
+    def _heard(self, watch: _Watch, message: Message, now: float) -> None:
+        if watch.stale:
+            watch.stale = False
+            del self._stale[watch.topic]
+            age = now - watch.checked
+            watch.checked, watch.offset = now, message.offset
+            assert watch.after is not None
+            self._changed(Change(watch.topic, False, age, watch.after))
+            if not watch.fixed and watch.rhythm is None:
+                watch.rhythm = Rhythm()  # it may have another one now; until that is known the old one counts
+            self._wheel.remove(watch)
+            self._wheel.add(watch, now + watch.after)
+        watch.checked, watch.offset = now, message.offset
+        rhythm = watch.rhythm
+        if rhythm is None:
+            return
+        learned = rhythm.arrived(now)
+        if learned is not None or rhythm.hopeless:
+            watch.rhythm = None
+            watch.learned_at = now
+            watch.after = learned if learned is not None and self._steady(message) else None
+            self._wheel.remove(watch)
+            self._wheel.add(watch, now + (watch.after if watch.after is not None else AGAIN))
+        elif watch.after is None:
+            self._wheel.remove(watch)
+            self._wheel.add(watch, now + LEAST)
+
+    def _heard_by(self, offset: int, now: float) -> float:
+        place = bisect_left(self._offsets, offset)
+        return self._times[place] if place < len(self._times) else now
+
+    def _forget(self, watch: _Watch) -> None:
+        self._wheel.remove(watch)
+        self._watches.pop(watch.topic, None)
+        self._stale.pop(watch.topic, None)
+
+    def _sweep(self) -> None:
+        """Let go of topics that have no last value any more."""
+        for watch in [w for w in self._watches.values() if self._topics.last_of(w.topic) is None]:
+            self._forget(watch)
+
+
+def _change(watch: _Watch, now: float) -> Change:
+    return Change(watch.topic, True, now - watch.checked, watch.after or 0.0)
+
+
+def limits_of(rules: Iterable[tuple[str, float | None]]) -> Callable[[str], float | None]:
+    """`stale_after` by topic, from (filter, seconds or None) in the order of the file; the first that says one wins."""
+    fixed = [(Filter(filter), after) for filter, after in rules if after is not None]
+
+    def limit(topic: str) -> float | None:
+        return next((after for filter, after in fixed if filter.match(topic) is not None), None)
+
+    return limit
+
+
+def steady_by(readings: Readings) -> Callable[[Message], bool]:
+    """Whether a message's topic may have a rhythm: none whose every message counts, none that tells of doors."""
+
+    def steady(message: Message) -> bool:
+        return not readings.kept(message.topic) and all(r.quantity not in NEVER for r in readings.of(message))
+
+    return steady
