@@ -23,6 +23,7 @@ from gateway.edge.forwarded import Caller, caller_of
 from gateway.edge.hosts import is_loopback_host, is_own
 from gateway.edge.http import Reply, Target, fault_of, parse_target, resumed, subscription_in
 from gateway.edge.origin import Rule, Verdict, check_origin
+from gateway.edge.rate import Rate
 from gateway.edge.rejections import Rejections
 from gateway.edge.roles import Role, grant
 from gateway.edge.static import Asset
@@ -39,6 +40,7 @@ LOCAL = "local"
 LOCAL_ROLE = "viewer"
 _METHODS = "GET, HEAD, OPTIONS"
 _CHALLENGE = ("WWW-Authenticate", 'Bearer realm="sensor-gateway"')
+REQUESTS = 10.0  # for data, a second and address: an answer may cost a walk over every topic
 _NOT_STORED = ("Cache-Control", "no-store")
 
 
@@ -128,6 +130,7 @@ class Front:
         self.credentials = judge
         self.rejections = Rejections()
         self.resources: dict[str, Resource] = {}
+        self.requests = Rate(REQUESTS)
         self.draining = False
         self._assets = assets
         self._dialects = dialects
@@ -299,6 +302,9 @@ class Front:
         verdict = self._origin(visit, "allow")
         if not verdict.allowed:
             return self._rejected(visit, verdict)
+        if not self.requests.take(visit.caller.address, self.credentials.clock()):
+            text = f"more than {REQUESTS:g} requests a second from your address"
+            return Reply.refusal(429, text, [("Retry-After", "1"), *self._cors(visit)])
         answer = self._answer(visit)
         if isinstance(answer, Reply):
             return answer._replace(headers=(*answer.headers, *self._cors(visit)))

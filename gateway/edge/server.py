@@ -398,6 +398,7 @@ class Server:
                 if number % STRIDE == STRIDE - 1:
                     await asyncio.sleep(0)
             self.listeners.tick(now)
+            self.front.requests.forget(now)
             self.budget.tick()
 
     def _goodbye(self, connection: Connection, code: int, meaning: str, *, restart: bool) -> None:
@@ -408,7 +409,7 @@ class Server:
         connection.finish(code, meaning)
 
 
-_REASONS = {400: "malformed", 401: "not-authenticated", 403: "origin", 421: "host", 429: "sign-in-rate"}
+_REASONS = {400: "malformed", 401: "not-authenticated", 403: "origin", 421: "host", 429: "request-rate"}
 
 
 def _user(identity: Identity) -> tuple[str, str]:

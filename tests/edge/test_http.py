@@ -134,6 +134,22 @@ class TestRights:
             assert (status, "invalid_token" in headers["www-authenticate"]) == (401, True)
 
 
+class TestRate:
+    async def test_data_is_given_ten_times_a_second_and_fifty_at_once(self):
+        async with Edge() as edge:
+            now = 1000.0
+            edge.front.credentials.clock = lambda: now
+            for _ in range(50):
+                assert (await get(edge, "/api/version"))[0] == 200
+            status, headers, _ = await get(edge, "/api/version")
+            assert (status, headers["retry-after"]) == (429, "1")
+            assert edge.server.counts["request-rate"] == 1
+            # Health and page are no data.
+            assert (await get(edge, "/healthz"))[0] == 200
+            now += 0.1
+            assert (await get(edge, "/api/version"))[0] == 200
+
+
 class TestCors:
     async def test_an_allowed_origin_is_echoed_and_credentials_are_never(self):
         async with Edge(origins=["https://panel.example"]) as edge:

@@ -181,7 +181,7 @@ class TestTime:
             )
             assert answer.startswith(b"HTTP/1.1 429 ")
             assert b"\r\nRetry-After: " in answer
-            assert e.server.counts["sign-in-rate"] == 1
+            assert e.server.counts["request-rate"] == 1
 
 
 class TestChange:

@@ -17,6 +17,7 @@ from gateway.edge.frames import Desk
 from gateway.edge.front import Access, Front
 from gateway.edge.listeners import Endpoint
 from gateway.edge.origin import parse_rule
+from gateway.edge.rate import Rate
 from gateway.edge.roles import Role
 from gateway.edge.server import Server, ServerLimits
 from gateway.edge.session import Room, SessionLimits
@@ -130,6 +131,7 @@ class House:
             upstreams=Upstreams(),
         )
         limits = ServerLimits(accepts=1_000_000_000)
+        front.requests = Rate(1e9)
         self.server = Server(loop=cast(Any, self.loop), front=front, room=room, limits=limits, bounds=Bounds())
         self.endpoint = Endpoint("127.0.0.1", 8880)
         for topic, payload in (("a/1", b"1"), ("a/secret/2", HIDDEN), ("b/x/c", b"3"), ("d", HIDDEN)):
