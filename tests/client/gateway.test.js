@@ -78,6 +78,24 @@ test("subscriptions that want the same go in one command, others wait for its re
   assert.deepEqual(seen, { a: [8, 10, 11, 12], b: [9], c: [8, 9, 11, 12] });
 });
 
+test("one subscription's replay is none of another's, and two replays are never under way at once", async () => {
+  const gateway = start();
+  const seen = { a: [], b: [] };
+  gateway.subscribe("#", { replay: "none" }, ({ offset }) => seen.a.push(offset));
+  await turn();
+  const socket = FakeSocket.last;
+  socket.welcome();
+  await turn();
+  gateway.subscribe("a/#", { replay: { count: 2 } }, ({ offset }) => seen.b.push(offset));
+  await turn();
+  assert.equal(socket.sent.length, 1, "the second waits for the first");
+  socket.grant(0);
+  await turn();
+  socket.grant(7, [["a/x", 6], ["a/x", 7]]);
+  socket.message("a/x", 8);
+  assert.deepEqual(seen, { a: [8], b: [6, 7, 8] });
+});
+
 test("a shared filter is asked for as the most demanding wants it, and given back with the last", async () => {
   const gateway = start();
   await turn();

@@ -160,7 +160,8 @@ export class Gateway {
     this.#listen("online", () => this.#wake(true));
     this.#listen("pageshow", () => this.#wake(false));
     this.#listen("visibilitychange", () => globalThis.document?.visibilityState === "visible" && this.#wake(false), globalThis.document);
-    // A page that connects and closes in the same breath (React's StrictMode) opens no socket.
+    // Not before the caller holds this object: onState may use it. And who closes it again in the same breath (React's
+    // StrictMode) has opened no socket.
     this.#retryTimer = setTimeout(() => this.#open(), 0);
   }
 
