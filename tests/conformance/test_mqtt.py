@@ -451,3 +451,19 @@ def test_a_stop_is_told_in_5() -> None:
         client.session.closing("gateway is stopping", 1.0)
     assert packets(new.heard()) == [disconnect(0x8B, "gateway is stopping")]
     assert packets(old.heard()) == []
+
+
+def test_what_a_broker_has_no_word_for_comes_at_a_topic_of_its_own() -> None:
+    house = House()
+    client = house.client("mqtt")
+    client.say(V5)
+    subscribe = b"\x82\x15\x00\x09\x00\x00\x0f$gateway/events\x01"
+    assert packets(client.say(subscribe)) == [b"\x90\x04\x00\x09\x00\x00"]
+    client.session.closing("gateway is stopping", 1.0)
+    told, last = packets(client.heard())
+    assert told[2:20] == b"\x00\x0f$gateway/events\x00"
+    assert told[20:] == b'{"type":"closing","reason":"gateway is stopping","retry_after":1.0}'
+    assert last == disconnect(0x8B, "gateway is stopping")
+    unsubscribe = b"\xa2\x14\x00\x0a\x00\x00\x0f$gateway/events"
+    assert packets(client.say(unsubscribe)) == [b"\xb0\x04\x00\x0a\x00\x00"]
+    assert packets(client.say(unsubscribe)) == [b"\xb0\x04\x00\x0a\x00\x11"]

@@ -60,7 +60,7 @@ ROWS = [
         ['427["subscribe","t"]'],
         [
             "437[" + ANSWER + "]",
-            REPLAYED := '42["replayed",{"type":"replayed","id":"1","count":0,"complete":true,"offset":0}]',
+            REPLAYED := '42["replayed",{"type":"replayed","id":"1","count":0,"complete":true,"offset":0},"e1:0"]',
         ],
     ),
     Row("Acknowledgement", "by a list", ['427["subscribe",["t"]]'], ["437[" + ANSWER + "]", REPLAYED]),
@@ -200,6 +200,8 @@ def recover(house: House, pid: str, offset: str | None) -> tuple[bool, list[int]
     packets = [packet.decode() for packet in client.say(f"40{json.dumps(wish)}")]
     known = json.loads(packets[0][2:])["pid"] == pid
     messages = [json.loads(packet[2:]) for packet in packets if packet.startswith('42["message"')]
+    marks = [json.loads(packet[2:])[-1] for packet in packets if packet.startswith('42["replayed"')]
+    assert marks in ([], [f"e1:{house.log.newest}"]), "what came is not asked for again"
     return known, [message[1]["offset"] for message in messages]
 
 
@@ -209,7 +211,7 @@ def test_state_is_recovered_after_the_last_offset() -> None:
     client.heard()
     pid = json.loads(client.say("40")[0][2:])["pid"]
     client.say('42["subscribe","t"]')
-    client.say('42["subscribe","u"]')
+    client.say('42["subscribe",["u","v"]]')
     client.say('42["unsubscribe","u"]')
     house.publish("t")
     client.session.end()

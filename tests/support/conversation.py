@@ -18,6 +18,7 @@ from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
 from gateway.hub.outbox import Bounds, Outbox
 from gateway.hub.ports import CONNECTED, UpstreamState
+from gateway.hub.rate import Pressure
 
 ROLE = Role("tester", subscribe=("#",), publish=("commands/#",), deny=("secret/#",))
 TOKEN = "right"
@@ -65,6 +66,9 @@ class Kept:
 
     def deliver(self, frame: bytes) -> None:
         self.data += frame
+
+    def pressure(self) -> Pressure:
+        return Pressure(behind=False)
 
     def finish(self, code: int, reason: str) -> None:
         if self.closed is None:

@@ -5,6 +5,8 @@ Last values are its retained messages; no session outlives its connection; wills
 
 from collections.abc import Callable, Hashable
 
+import msgspec
+
 from gateway.edge import commands, events
 from gateway.edge.dialects import mqtt_writer as write
 from gateway.edge.dialects.dialect import Spoken
@@ -21,7 +23,7 @@ from gateway.edge.dialects.mqtt_packets import (
     split,
 )
 from gateway.edge.dialects.mqtt_reader import V3, V5, Property, Reason, Value, Violation
-from gateway.edge.dialects.mqtt_subscriptions import Subscriptions, identifier
+from gateway.edge.dialects.mqtt_subscriptions import EVENTS, Subscriptions, identifier
 from gateway.edge.dialects.window import Window
 from gateway.errors import FORBIDDEN, NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, WRONG_DATA, CloseConnection
 from gateway.hub.audience import Subscription
@@ -31,6 +33,7 @@ RECEIVE_MAXIMUM = 100
 CONNECT_DEADLINE = 10.0  # seconds; 3.1: "a reasonable amount of time"
 SIGN_IN = "connect"
 
+_json = msgspec.json.Encoder().encode
 _V3_CODES = {
     Reason.SUCCESS: 0,
     Reason.UNSUPPORTED_VERSION: 1,
@@ -208,8 +211,11 @@ class Mqtt:
             return self._ok(event)
         elif isinstance(event, events.Error):
             return self._error(event)
-        elif isinstance(event, events.Closing) and self._connected:
-            return write.disconnect(self._version, Reason.SERVER_SHUTTING_DOWN, event.reason)
+        elif self._connected and not isinstance(event, events.Heartbeat | events.Pong):
+            told = write.told(self._version, EVENTS, _json(event)) if self._subscriptions.listening else b""
+            if isinstance(event, events.Closing):
+                told += write.disconnect(self._version, Reason.SERVER_SHUTTING_DOWN, event.reason)
+            return told
         return b""
 
     def _ok(self, event: events.Ok) -> bytes:

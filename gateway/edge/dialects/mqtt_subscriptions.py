@@ -9,6 +9,9 @@ from gateway.edge.dialects.mqtt_reader import Reason
 from gateway.edge.dialects.mqtt_writer import Row
 from gateway.topics import validate_filter
 
+EVENTS = "$gateway/events"
+"""The topic at which the gateway tells what no PUBLISH of a broker's can: gaps, links, devices."""
+
 
 class _Asked:
     """A SUBSCRIBE on its way: a code per filter, the filters of each command it became, the rows it replaced."""
@@ -30,6 +33,7 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
+        self.listening = False
         self._asked: dict[int, _Asked] = {}
         self._unsubscribing: dict[int, list[str]] = {}
 
@@ -40,6 +44,10 @@ class Subscriptions:
         for number, wish in enumerate(packet.wishes):
             if wish.filter.startswith("$share/"):
                 asked.codes[number] = Reason.SHARED_NOT_SUPPORTED
+                continue
+            if wish.filter == EVENTS:
+                asked.codes[number] = Reason.SUCCESS
+                self.listening = True
                 continue
             try:
                 validate_filter(wish.filter)
@@ -102,7 +110,8 @@ class Subscriptions:
         filters = self._unsubscribing.pop(packet_id, [])
         if refusal is not None:
             return [refusal] * len(filters)
-        had = [self.rows.pop(filter, None) is not None for filter in filters]
+        had = [self.rows.pop(filter, None) is not None or (filter == EVENTS and self.listening) for filter in filters]
+        self.listening = self.listening and EVENTS not in filters
         return [Reason.SUCCESS if each else Reason.NO_SUBSCRIPTION_EXISTED for each in had]
 
 

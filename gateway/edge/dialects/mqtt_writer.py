@@ -76,6 +76,11 @@ def disconnect(version: int, code: Reason, why: str) -> bytes:
     return packet(DISCONNECT, bytes((code,)) + properties({Property.REASON_STRING: why}))
 
 
+def told(version: int, topic: str, payload: bytes) -> bytes:
+    """A PUBLISH of the gateway's own, at QoS 0."""
+    return packet(PUBLISH, text(topic) + (b"\0" if version == V5 else b"") + payload)
+
+
 PONG = packet(PINGRESP, b"")
 
 

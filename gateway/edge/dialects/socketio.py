@@ -186,10 +186,10 @@ class SocketIo:
         if not self._connected:
             return b""
         data: list[Any] = [event.__struct_config__.tag, event]
-        if isinstance(event, events.Heartbeat) and self._welcome is not None:
-            data.append(f"{self._welcome.epoch}:{event.offset}")
-        elif isinstance(event, events.Replayed):
-            self._settle(event)
+        if self._welcome is not None and isinstance(event, events.Heartbeat | events.Replayed):
+            # Up to here the client has everything, if this is no replay beside other subscriptions.
+            if isinstance(event, events.Heartbeat) or self._settle(event):
+                data.append(f"{self._welcome.epoch}:{event.offset}")
         return packets.packet(packets.EVENT, data)
 
     def _first_word(self, event: events.Event) -> bytes:
@@ -241,10 +241,13 @@ class SocketIo:
             if command.replay == "none":
                 self._calls.pop(str(command.id), None)
 
-    def _settle(self, event: events.Replayed) -> None:
-        call = self._calls.pop(str(event.id), None)
-        if call is not None and isinstance(call.command, commands.Subscribe) and self._remembered is not None:
-            self._remembered.settled.update(f for f in call.command.topics if f in self._remembered.wishes)
+    def _settle(self, event: events.Replayed) -> bool:
+        """A replay has ended; whether it was of everything that this client follows: it has all up to there then."""
+        call, remembered = self._calls.pop(str(event.id), None), self._remembered
+        if call is None or not isinstance(call.command, commands.Subscribe) or remembered is None:
+            return False
+        remembered.settled.update(f for f in call.command.topics if f in remembered.wishes)
+        return remembered.wishes.keys() <= set(call.command.topics)
 
     def variant(self, table: tuple[Subscription, ...]) -> packets.SocketIoVariant:
         # Values that an interval holds back come behind newer ones: there only the heartbeat's mark is safe.

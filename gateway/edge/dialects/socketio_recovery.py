@@ -4,6 +4,8 @@ The client returns the private id of its last session and the offset behind the 
 themselves are in the log: only the subscriptions have to be kept, for a few minutes and not too many.
 """
 
+from msgspec.structs import replace
+
 from gateway.edge.commands import ReplayFrom, Subscribe, replay_in
 
 KEPT = 120.0  # seconds
@@ -29,19 +31,17 @@ class Remembered:
         if not isinstance(resume, ReplayFrom):
             resume = "last"
         commands = []
+        together: dict[tuple[object, ...], Subscribe] = {}
         for filter, wish in self.wishes.items():
-            replay = resume if filter in self.settled else wish.replay
-            commands.append(
-                Subscribe(
-                    topics=[filter],
-                    mode=wish.mode,
-                    interval=wish.interval,
-                    readings=wish.readings,
-                    data=wish.data,
-                    replay=replay,
-                )
-            )
-        return commands
+            how = (wish.mode, wish.interval, wish.readings, wish.data)
+            if filter not in self.settled:
+                commands.append(replace(wish, topics=[filter], id=None))
+            elif how in together:
+                together[how].topics.append(filter)
+            else:
+                together[how] = replace(wish, topics=[filter], id=None, replay=resume)
+        # What goes on together comes in order, over all its filters.
+        return [*together.values(), *commands]
 
 
 class Recovery:
