@@ -22,7 +22,7 @@ from gateway.edge.dialects.mqtt_packets import (
     read,
     split,
 )
-from gateway.edge.dialects.mqtt_reader import V3, V5, Property, Reason, Value, Violation
+from gateway.edge.dialects.mqtt_reader import V3, V5, Property, Reason, Violation
 from gateway.edge.dialects.mqtt_subscriptions import EVENTS, Subscriptions, identifier
 from gateway.edge.dialects.window import Window
 from gateway.errors import FORBIDDEN, NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, WRONG_DATA, CloseConnection
@@ -34,15 +34,6 @@ CONNECT_DEADLINE = 10.0  # seconds; 3.1: "a reasonable amount of time"
 SIGN_IN = "connect"
 
 _json = msgspec.json.Encoder().encode
-_V3_CODES = {
-    Reason.SUCCESS: 0,
-    Reason.UNSUPPORTED_VERSION: 1,
-    Reason.CLIENT_ID_NOT_VALID: 2,
-    Reason.SERVER_UNAVAILABLE: 3,
-    Reason.BAD_USER_NAME_OR_PASSWORD: 4,
-    Reason.NOT_AUTHORIZED: 5,
-}
-_V3_FAILURE = 0x80
 _REASONS = {
     "forbidden": Reason.NOT_AUTHORIZED,
     "not-authenticated": Reason.NOT_AUTHORIZED,
@@ -102,7 +93,7 @@ class Mqtt:
             return [last, end] if last else [end]
         if violation.reason is Reason.UNSUPPORTED_VERSION:
             # 3.1.2.2: whoever speaks another version understands the code of the older form.
-            return [write.connack(V3, _V3_CODES[violation.reason], {}), end]
+            return [write.connack(V3, violation.reason, {}), end]
         return [end]
 
     def _sign_in(self, packet: Packet) -> list[Spoken]:
@@ -124,29 +115,13 @@ class Mqtt:
 
     def _refused(self, reason: Reason, why: str) -> list[Spoken]:
         code = NOT_AUTHENTICATED.code if reason is Reason.NOT_AUTHORIZED else PROTOCOL_ERROR.code
-        return [self._connack(reason, {Property.REASON_STRING: why}), CloseConnection(code, why)]
-
-    def _connack(self, reason: Reason, values: dict[Property, Value]) -> bytes:
-        code = reason if self._version == V5 else _V3_CODES.get(reason, _V3_CODES[Reason.SERVER_UNAVAILABLE])
-        return write.connack(self._version, code, values)
+        return [write.connack(self._version, reason, {Property.REASON_STRING: why}), CloseConnection(code, why)]
 
     def _accepted(self) -> bytes:
         connect = self._connect
         assert connect is not None
         self._connected = True
-        values: dict[Property, Value] = {
-            Property.RECEIVE_MAXIMUM: RECEIVE_MAXIMUM,
-            Property.MAXIMUM_QOS: 1,
-            Property.MAXIMUM_PACKET_SIZE: self._limit,
-            Property.SHARED_SUBSCRIPTION_AVAILABLE: 0,
-        }
-        if connect.properties.get(Property.SESSION_EXPIRY):
-            values[Property.SESSION_EXPIRY] = 0
-        if not connect.client_id:
-            values[Property.ASSIGNED_CLIENT_ID] = self._new_id()
-        if connect.will:
-            values[Property.REASON_STRING] = "the will is not kept: this gateway is no broker"
-        return self._connack(Reason.SUCCESS, values)
+        return write.accepted(connect, limit=self._limit, receive_maximum=RECEIVE_MAXIMUM, new_id=self._new_id)
 
     def _signed_in(self, packet: Packet) -> list[Spoken]:
         if isinstance(packet, Puback):
@@ -182,7 +157,7 @@ class Mqtt:
 
     def _suback(self, packet_id: int, codes: list[int]) -> bytes:
         if self._version == V3:
-            codes = [min(code, _V3_FAILURE) for code in codes]
+            codes = [min(code, write.V3_FAILURE) for code in codes]
         return write.suback(self._version, packet_id, codes)
 
     def _new_window(self) -> Window:
@@ -242,7 +217,7 @@ class Mqtt:
             if event.code == "unsupported" and self._welcome is not None:
                 return self._accepted()  # no token is asked for here: everybody may come in
             self.ended = CloseConnection(NOT_AUTHENTICATED.code, event.message)
-            return self._connack(reason, {Property.REASON_STRING: event.message})
+            return write.connack(self._version, reason, {Property.REASON_STRING: event.message})
         packet_id = identifier(id)
         if id.startswith("s"):
             codes = self._subscriptions.refused(id, reason)

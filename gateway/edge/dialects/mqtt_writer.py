@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from gateway.edge.dialects import framing
+from gateway.edge.dialects.mqtt_packets import Connect
 from gateway.edge.dialects.mqtt_reader import V5, Property, Reason, Value
 from gateway.hub.audience import View
 from gateway.hub.message import Message
@@ -13,6 +14,15 @@ CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 0x20, 0x30, 0
 _QOS_1, _RETAIN = 0x02, 0x01
 _SIZES = {Property.SESSION_EXPIRY: 4, Property.MAXIMUM_PACKET_SIZE: 4, Property.RECEIVE_MAXIMUM: 2}
 _SHORT = 1024
+V3_FAILURE = 0x80
+_V3_CODES = {
+    Reason.SUCCESS: 0,
+    Reason.UNSUPPORTED_VERSION: 1,
+    Reason.CLIENT_ID_NOT_VALID: 2,
+    Reason.SERVER_UNAVAILABLE: 3,
+    Reason.BAD_USER_NAME_OR_PASSWORD: 4,
+    Reason.NOT_AUTHORIZED: 5,
+}
 
 
 def variable(value: int) -> bytes:
@@ -49,9 +59,28 @@ def packet(first: int, body: bytes) -> bytes:
     return framing.binary(bytes((first,)) + variable(len(body)) + body)
 
 
-def connack(version: int, code: int, values: Mapping[Property, Value]) -> bytes:
+def connack(version: int, reason: Reason, values: Mapping[Property, Value]) -> bytes:
     """CONNACK (3.2); `session present` is 0, since no session outlives its connection."""
-    return packet(CONNACK, bytes((0, code)) + (properties(values) if version == V5 else b""))
+    if version == V5:
+        return packet(CONNACK, bytes((0, reason)) + properties(values))
+    return packet(CONNACK, bytes((0, _V3_CODES.get(reason, _V3_CODES[Reason.SERVER_UNAVAILABLE]))))
+
+
+def accepted(connect: Connect, *, limit: int, receive_maximum: int, new_id: Callable[[], str]) -> bytes:
+    """CONNACK of a client that may come in, with what this server can and cannot do (3.2.2.3)."""
+    values: dict[Property, Value] = {
+        Property.RECEIVE_MAXIMUM: receive_maximum,
+        Property.MAXIMUM_QOS: 1,
+        Property.MAXIMUM_PACKET_SIZE: limit,
+        Property.SHARED_SUBSCRIPTION_AVAILABLE: 0,
+    }
+    if connect.properties.get(Property.SESSION_EXPIRY):
+        values[Property.SESSION_EXPIRY] = 0
+    if not connect.client_id:
+        values[Property.ASSIGNED_CLIENT_ID] = new_id()
+    if connect.will:
+        values[Property.REASON_STRING] = "the will is not kept: this gateway is no broker"
+    return connack(connect.version, Reason.SUCCESS, values)
 
 
 def puback(version: int, packet_id: int, code: int) -> bytes:

@@ -147,13 +147,7 @@ class SocketIo:
 
     def _event(self, data: list[Any], ack: int | None) -> list[Spoken]:
         name, arguments = data[0], data[1:]
-        fields = arguments[0] if arguments else {}
-        if name in ("subscribe", "unsubscribe") and isinstance(fields, str | list):
-            fields = {"topics": fields}
-        elif name == "publish" and isinstance(fields, str):
-            fields = {"topic": fields, "data": arguments[1] if len(arguments) > 1 else ""}
-        elif name == "auth" and isinstance(fields, str):
-            fields = {"token": fields}
+        fields = packets.fields(name, arguments)
         id = self._next_id()
         try:
             if not isinstance(fields, dict):
@@ -186,10 +180,10 @@ class SocketIo:
         if not self._connected:
             return b""
         data: list[Any] = [event.__struct_config__.tag, event]
-        if self._welcome is not None and isinstance(event, events.Heartbeat | events.Replayed):
-            # Up to here the client has everything, if this is no replay beside other subscriptions.
-            if isinstance(event, events.Heartbeat) or self._settle(event):
-                data.append(f"{self._welcome.epoch}:{event.offset}")
+        # Where the client has everything up to an offset, the packet ends with it.
+        complete = isinstance(event, events.Heartbeat) or (isinstance(event, events.Replayed) and self._settle(event))
+        if complete and self._welcome is not None:
+            data.append(f"{self._welcome.epoch}:{event.offset}")  # type: ignore[attr-defined]
         return packets.packet(packets.EVENT, data)
 
     def _first_word(self, event: events.Event) -> bytes:

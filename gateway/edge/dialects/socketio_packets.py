@@ -83,6 +83,18 @@ def join(data: Any, attachments: list[bytes], depth: int = 32) -> Any:
     return {key: join(value, attachments, depth - 1) for key, value in data.items()}
 
 
+def fields(name: str, arguments: list[Any]) -> Any:
+    """The native protocol's fields in the arguments of an event: an object, or its shorter form."""
+    first = arguments[0] if arguments else {}
+    if name in ("subscribe", "unsubscribe") and isinstance(first, str | list):
+        return {"topics": first}
+    if name == "publish" and isinstance(first, str):
+        return {"topic": first, "data": arguments[1] if len(arguments) > 1 else ""}
+    if name == "auth" and isinstance(first, str):
+        return {"token": first}
+    return first
+
+
 def packet(kind: str, data: Any = None, *, namespace: str = "/", ack: int | None = None) -> bytes:
     """A Socket.IO packet in a text frame."""
     head = MESSAGE + kind
