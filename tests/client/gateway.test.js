@@ -78,6 +78,18 @@ test("subscriptions that want the same go in one command, others wait for its re
   assert.deepEqual(seen, { a: [8, 10, 11, 12], b: [9], c: [8, 9, 11, 12] });
 });
 
+test("what is asked for in one breath goes out once", async () => {
+  const gateway = start();
+  await turn();
+  const socket = FakeSocket.last;
+  socket.welcome();
+  gateway.subscribe("a", () => {}).close();
+  gateway.subscribe("a", () => {});
+  gateway.subscribe("b", () => {});
+  await turn();
+  assert.deepEqual(socket.sent.map(({ type, topics }) => [type, topics]), [["subscribe", ["a", "b"]]]);
+});
+
 test("one subscription's replay is none of another's, and two replays are never under way at once", async () => {
   const gateway = start();
   const seen = { a: [], b: [] };

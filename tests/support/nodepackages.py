@@ -8,13 +8,14 @@ MISSING = "node and npm are not installed and the tests need them: apt-get insta
 
 
 def installed(folder: Path) -> Path:
-    """The folder's `node_modules`, installed where it is missing or older than the lock file."""
+    """The folder's `node_modules`, installed anew where they are not those of the lock file."""
     modules = folder / "node_modules"
-    stamp, lock = modules / ".package-lock.json", folder / "package-lock.json"
-    if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
+    lock, stamp = folder / "package-lock.json", modules / ".installed-lock.json"
+    if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
         npm = shutil.which("npm")
         assert npm is not None, MISSING
         command = [npm, "ci", "--no-audit", "--no-fund", "--silent"]
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
         assert run.returncode == 0, f"npm ci failed:\n{run.stdout}{run.stderr}"
+        shutil.copy(lock, stamp)
     return modules
