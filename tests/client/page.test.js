@@ -9,6 +9,7 @@ import { groupsOf } from "../../gateway/dashboard/page/grouping.js";
 import { Losses } from "../../gateway/dashboard/page/losses.js";
 import { hrefOf, parseRoute, seconds } from "../../gateway/dashboard/page/route.js";
 import { Store } from "../../gateway/dashboard/page/store.js";
+import { TrendFill } from "../../gateway/dashboard/page/trendfill.js";
 import { Trend } from "../../gateway/dashboard/page/trend.js";
 
 test("numbers keep the digits they deserve", () => {
@@ -193,4 +194,22 @@ test("axes: dates where a day begins, and never so little range that noise looks
   assert.ok(high - low >= 10);
   assert.deepEqual(rangeAround(null, null), [0, 1]);
   assert.ok(rangeAround(0, 10)[0] < 0);
+});
+
+test("trends of what comes into sight are asked for once, in turn, and only where series are kept", async () => {
+  const asked = [];
+  const rows = [[400, 1, 2, 2], [500, 3, 4, 4]];
+  const gateway = { state: { limits: { history: 600 } }, now: () => 1000, history: async ({ device }) => (asked.push(device), { series: rows, complete: true }) };
+  const fill = new TrendFill({ gateway, store: { decoded: true } });
+  const series = (device, value = 5) => ({ device, channel: null, quantity: "q", value, trend: null });
+  const [a, b, text] = [series("a"), series("b"), series("text", "words")];
+  for (const one of [a, b, a, text]) fill.want(one);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  fill.want(a);
+  assert.deepEqual(asked, ["a", "b"]);
+  assert.match(b.trend.path(1000, 80, 20), /^M.*L/);
+  gateway.state.limits = {};
+  fill.want(series("c"));
+  fill.end();
+  assert.deepEqual(asked, ["a", "b"]);
 });

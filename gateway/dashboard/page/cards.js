@@ -17,7 +17,6 @@ const TREND_EVERY = 3;
 export class CardView {
   visible = false;
   #card;
-  #context;
   #rows;
 
   /**
@@ -27,7 +26,6 @@ export class CardView {
    */
   constructor(card, context, single) {
     this.#card = card;
-    this.#context = context;
     this.title = h("h3", { title: card.device.id }, shortName(card.device));
     this.state = h("span", { class: "state" });
     const names = single ? card.series.map(({ channel }) => channel ?? "") : labelsOf(card.series);
@@ -52,8 +50,9 @@ export class CardView {
     return this.#card.series.map(({ key }) => key).join("\n");
   }
 
-  get context() {
-    return this.#context;
+  /** @returns {import("./store.js").Series[]} */
+  get series() {
+    return this.#card.series;
   }
 }
 

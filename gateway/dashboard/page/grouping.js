@@ -75,7 +75,8 @@ export function quantitiesOf(store) {
  * @param {Series} series
  */
 export function seriesLabel({ quantity, channel }) {
-  return channel === null || channel === "" ? label(quantity) : `${label(quantity)} · ${channel}`;
+  const plain = channel === null || channel === "" || channel.toLowerCase() === quantity;
+  return plain ? label(quantity) : `${label(quantity)} · ${channel}`;
 }
 
 /**

@@ -6,6 +6,7 @@ import { CardView } from "./cards.js";
 import { arrange, h, setAttribute, setText } from "./dom.js";
 import { label } from "./format.js";
 import { groupsOf, quantitiesOf } from "./grouping.js";
+import { TrendFill } from "./trendfill.js";
 import { WallPages } from "./wall.js";
 
 // More frames than this are for searching; each further click shows as many more.
@@ -22,6 +23,7 @@ export class Overview {
   #listedAt = -Infinity;
   #shown = CARDS_AT_ONCE;
   #observer;
+  #trends;
   /** @type {WeakMap<Element, CardView>} */
   #byElement = new WeakMap();
   /** @type {WallPages | null} */
@@ -49,6 +51,7 @@ export class Overview {
       this.count,
     );
     this.element = h("section", { class: "overview", "aria-label": "Overview" }, this.tools, this.sections, this.more, this.empty);
+    this.#trends = new TrendFill(context);
     this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "200px" });
     if (route.wall) this.#wall = new WallPages(this.sections, route.every ?? "30s");
   }
@@ -56,6 +59,7 @@ export class Overview {
   /** The view is left. */
   end() {
     this.#observer.disconnect();
+    this.#trends.end();
     this.#wall?.end();
   }
 
@@ -173,7 +177,9 @@ export class Overview {
       const card = this.#byElement.get(target);
       if (!card) continue;
       card.visible = isIntersecting;
-      if (isIntersecting) card.render(now);
+      if (!isIntersecting) continue;
+      card.render(now);
+      for (const series of card.series) this.#trends.want(series);
     }
   }
 }
