@@ -32,15 +32,18 @@ class _Record(msgspec.Struct, frozen=True):
     machine: str
     mark: int
     stopped: int | None = None
+    exact: bool = False
 
 
 class Resumed(NamedTuple):
     """How the counter goes on: the next offset is above `newest`; `skipped` (first, last) was reserved by a run that
-    did not end well, and may or may not name messages."""
+    did not end well. Those name no message that anybody has seen where that run was `exact`: it stored each before
+    handing it on."""
 
     epoch: str
     newest: int
     skipped: tuple[int, int] | None
+    exact: bool
 
 
 class Offsets:
@@ -59,8 +62,10 @@ class Offsets:
         self._lock = threading.Lock()
         self._file = -1
 
-    def resume(self, last_stored: int) -> Resumed:
-        """Take up where the last run ended, and reserve the first block. `last_stored` is the newest offset on disk.
+    def resume(self, last_stored: int, *, exact: bool) -> Resumed:
+        """Take up where the last run ended, and reserve the first block.
+
+        `last_stored` is the newest offset on disk, `exact` whether this run stores what it hands on before it does.
 
         Raises OSError where nothing can be written, GatewayError where another gateway holds the folder.
         """
@@ -81,9 +86,9 @@ class Offsets:
                 record = msgspec.structs.replace(found, epoch=_epoch(), machine=machine)
             elif newest > last_stored and found.stopped is None:
                 skipped = last_stored + 1, newest
-        self._record = msgspec.structs.replace(record, mark=newest, stopped=None)
+        self._record = msgspec.structs.replace(record, mark=newest, stopped=None, exact=exact)
         self.reserve(newest, record.epoch)
-        return Resumed(record.epoch, newest, skipped)
+        return Resumed(record.epoch, newest, skipped, record.exact)
 
     def reserve(self, used: int, epoch: str) -> None:
         """Let the block of offsets after `used` be used under `epoch`. Returns once that is on disk. Raises OSError."""
@@ -91,6 +96,12 @@ class Offsets:
             if used + RESERVE > self.reserved:
                 self._write(msgspec.structs.replace(self._record, mark=used + RESERVE, epoch=epoch))
                 self.reserved = used + RESERVE
+
+    def inexact(self) -> None:
+        """From now on this run hands on what it has not stored. Raises OSError."""
+        with self._lock:
+            if self._record.exact:
+                self._write(msgspec.structs.replace(self._record, exact=False))
 
     def stop(self, newest: int) -> None:
         """A clean end: the next run goes on after `newest`. Raises OSError."""

@@ -84,7 +84,7 @@ class SqliteLog:
         self._clock = clock
         self._wall = wall
         self._retry = retry
-        self._bound = max(limit // 2, 4 * FLUSH)
+        self._bound = max(limit // 4, 4 * FLUSH)
         self._flush_at = min(FLUSH, disk_limit // 16)
         # What is not on disk yet; in durable mode it is bounded by `busy`, otherwise the oldest go unwritten.
         self._unwritten = Ring(limit=float("inf") if durable else self._bound, age=float("inf"))
@@ -115,7 +115,7 @@ class SqliteLog:
         except (OSError, sqlite3.Error) as error:
             failure = error
         try:
-            resumed = self._offsets.resume(stored)
+            resumed = self._offsets.resume(stored, exact=self._durable)
         except OSError as error:
             failure = error
             self.epoch = secrets.token_hex(4)
@@ -126,7 +126,7 @@ class SqliteLog:
             self._given = self._newest = self._committed = self._written = resumed.newest
             if resumed.skipped is not None:
                 # What was handed on was stored, unless the disk lost what it had promised to keep.
-                self._restart_hole = Hole(*resumed.skipped, RESTART, self._durable and not cut)
+                self._restart_hole = Hole(*resumed.skipped, RESTART, resumed.exact and not cut)
         self.ring.clear(self._newest)
         self._unwritten.clear(self._newest)
         if failure is None:
@@ -292,6 +292,10 @@ class SqliteLog:
         if not self.degraded:
             logger.warning("history: nothing is stored on disk for now: %s: %s", self._path, failure)
         self.degraded = str(failure) or type(failure).__name__
+        try:
+            self._offsets.inexact()
+        except OSError as error:
+            logger.warning("history: a crash from here on would name too few messages as lost: %s", error)
         self._unwritten.limit = self._bound
         self._unwritten.expire(self._clock())
         self._release(self._given)
