@@ -198,7 +198,7 @@ test("axes: dates where a day begins, and never so little range that noise looks
 
 test("trends of what comes into sight are asked for once, in turn, and only where series are kept", async () => {
   const asked = [];
-  const rows = [[400, 1, 2, 2], [500, 3, 4, 4]];
+  const rows = [[500, 1, 2, 2], [900, 3, 4, 4]];
   const gateway = { state: { limits: { history: 600 } }, now: () => 1000, history: async ({ device }) => (asked.push(device), { series: rows, complete: true }) };
   const fill = new TrendFill({ gateway, store: { decoded: true } });
   const series = (device, value = 5) => ({ device, channel: null, quantity: "q", value, trend: null });
