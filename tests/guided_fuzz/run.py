@@ -23,7 +23,7 @@ def one(name: str, seconds: int) -> None:
     except ImportError:
         sys.exit("fuzzing by coverage needs atheris: pip install atheris")
 
-    with atheris.instrument_imports(include=["gateway", "support.edgetargets", "websockets"]):
+    with atheris.instrument_imports(include=["gateway", "support.edgetargets", "support.fuzzdialects", "websockets"]):
         from support.edgetargets import SEEDS, SINGLE, TARGETS
 
     corpus = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))

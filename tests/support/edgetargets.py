@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+from support import fuzzdialects
 from support.edgehouse import House
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeaderValue
@@ -153,10 +154,12 @@ SINGLE: list[Callable[[bytes], None]] = [
     filters,
     origins,
     preludes,
+    *fuzzdialects.TARGETS.values(),
 ]
 TARGETS = {target.__name__: target for target in (*SINGLE, everything)}
 
 SEEDS: dict[str, list[bytes]] = {
+    **fuzzdialects.SEEDS,
     "request": [
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /events?topic=a/%23 HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: e1:1\r\n\r\n",
