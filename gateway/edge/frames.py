@@ -95,16 +95,19 @@ class Desk:
     def _turn(self) -> None:
         clock, ready = self._clock, self._ready
         deadline = clock() + SLICE
-        while ready:
-            stepper = ready.popleft()
-            self._queued.discard(stepper)
-            if stepper.step():
-                self.add(stepper)
-            if clock() > deadline:
-                break
-        self._scheduled = False
-        if ready:
-            self._ask()
+        try:
+            while ready:
+                stepper = ready.popleft()
+                self._queued.discard(stepper)
+                if stepper.step():
+                    self.add(stepper)
+                if clock() > deadline:
+                    break
+        finally:
+            # Whatever went wrong for one client must not end the turns of all others.
+            self._scheduled = False
+            if ready:
+                self._ask()
 
     def _ask(self) -> None:
         if not self._scheduled:

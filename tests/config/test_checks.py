@@ -230,3 +230,12 @@ def test_any_text_is_an_address_or_has_a_fault(text: str) -> None:
         assert fault is None or "expected" in fault
     is_loopback(text)
     overlapping(text, 1, "*", 1)
+
+
+class TestHistory:
+    def test_durable_without_a_disk_is_refused(self, folder: Folder) -> None:
+        (problem,) = folder.problems("[history]\ndurable = true\n")
+        assert problem.startswith("config.toml:2: history.durable: there is no disk to wait for, expected")
+
+    def test_durable_with_one_is_taken(self, folder: Folder) -> None:
+        assert folder.load('[history]\ndisk = "history.db"\ndurable = true\n').history.durable

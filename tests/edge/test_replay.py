@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.talk import Talk
 
-from gateway.hub.log import BLOCK
+from gateway.hub.log import BLOCK, Page
 from gateway.topics import matches
 
 TOPICS = ("a/x", "a/y", "b/x")
@@ -236,3 +236,38 @@ def test_count_and_age_are_found_by_a_log_that_answers_late():
     talk.say(type="subscribe", id=2, topics=["u"], replay={"age": 100})
     talk.settle()
     assert 10 <= len(talk.offsets) - 30 <= 12
+
+
+def test_one_clients_fault_does_not_end_the_turns_of_the_others():
+    talk = Talk()
+    talk.publish("t", count=1000)
+
+    class Broken:
+        def step(self):
+            raise RuntimeError("a fault")
+
+    talk.desk.add(Broken())
+    talk.say(type="subscribe", id=1, topics=["t"], replay={"epoch": "e", "offset": 0})
+    with pytest.raises(RuntimeError):
+        talk.turn()
+    talk.settle()
+    assert len(talk.offsets) == 1000
+
+
+def test_offsets_that_named_nothing_count_nothing_and_leave_a_replay_complete():
+    talk = Talk()
+    talk.publish("t", count=10)
+    read = talk.log.read
+
+    def with_a_hole(after, until, wanted, take):
+        if after < 4:
+            take(Page([], 4, (1, 4), "restart", empty=True))
+        else:
+            read(after, until, wanted, take)
+
+    talk.log.read = with_a_hole
+    talk.say(type="subscribe", id=1, topics=["t"], replay={"epoch": "e", "offset": 0})
+    talk.settle()
+    assert [(gap["from"], gap["to"], gap["count"]) for gap in talk.of("gap")] == [(1, 4, 0)]
+    assert talk.of("replayed")[0]["complete"] is True
+    assert talk.offsets == [5, 6, 7, 8, 9, 10]

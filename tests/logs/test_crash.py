@@ -12,6 +12,7 @@ from support.daemon import Daemon
 from support.follower import Follower, Load, until
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
+from websockets.asyncio.client import connect
 
 CONFIG = """
 [gateway]
@@ -52,6 +53,29 @@ async def viewer(daemon):
     yield viewer
     task.cancel()
     await asyncio.wait({task})
+
+
+async def test_last_values_are_there_again_after_a_restart(broker, daemon):
+    await connected(daemon, 1)
+    with MqttPublisher(broker.port) as publisher:
+        publisher.publish("t/a", "1", qos=1)
+        publisher.publish("t/b", "2", qos=1)
+        publisher.publish("t/a", "3", qos=1)
+    before = Follower(daemon.url)
+    before.epoch, before.offset = "another", 0
+    task = asyncio.create_task(before.run())
+    await until(lambda: 3 in before.numbers)
+    task.cancel()
+    await asyncio.wait({task})
+    await asyncio.to_thread(daemon.kill)
+    await asyncio.to_thread(broker.stop)
+    await asyncio.to_thread(daemon.start)
+    async with connect(f"{daemon.url}?topic=t/%23", compression=None, proxy=None) as client:
+        told = []
+        while not told or told[-1]["type"] != "replayed":
+            told.append(msgspec.json.decode(await client.recv()))
+    assert [(m["topic"], m["data"]) for m in told if m["type"] == "message"] == [("t/b", 2), ("t/a", 3)]
+    assert told[0]["offset"] == told[-1]["offset"] >= 65_536
 
 
 async def connected(daemon, times):
