@@ -57,7 +57,7 @@ function connectionBanner(state, here) {
 }
 
 /**
- * @param {import("../client/gateway.js").UpstreamState} upstream
+ * @param {import("../client/connection.js").UpstreamState} upstream
  * @param {boolean} several
  * @param {number} now
  */
