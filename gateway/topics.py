@@ -4,7 +4,8 @@ Pure functions over text. A topic filter may hold the wildcards `+` (one level) 
 parent included); a leading wildcard never matches a topic whose first level begins with `$`.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 MAX_BYTES = 65_535
@@ -213,6 +214,10 @@ class Trie(Generic[Key]):
             node.keys = set()
         return node.keys
 
+    def any(self, topic: str) -> bool:
+        """Whether some filter matches `topic`."""
+        return topic in self._exact or any(node.keys for node in self._nodes(topic.split("/")))
+
     def _nodes(self, levels: list[str]) -> Iterator[_Node[Key]]:
         stack = [(self._root, 0)]
         wild = not levels[0].startswith("$")
@@ -233,3 +238,18 @@ class Trie(Generic[Key]):
 
 def _is_wild(filter: str) -> bool:
     return "+" in filter or "#" in filter
+
+
+FEW = 4
+
+
+# Small: a client chooses the filters, and how long they are.
+@lru_cache(maxsize=64)
+def any_of(filters: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether one of `filters` matches a topic, at a price that does not grow with their number."""
+    if len(filters) <= FEW:
+        return lambda topic: any(matches(filter, topic) for filter in filters)
+    trie: Trie[None] = Trie()
+    for filter in filters:
+        trie.add(filter, None)
+    return trie.any

@@ -19,7 +19,7 @@ from gateway.hub.batch import Batch
 from gateway.hub.hub import Hub
 from gateway.hub.log import BLOCK, RESTART, Log, Page, Selection
 from gateway.hub.message import Message
-from gateway.topics import matches
+from gateway.topics import any_of, matches
 
 ROUNDS = 8
 PORTION = 128 * 1024  # payload bytes sent at once: what waits in an outbox is in no policy's reach
@@ -56,6 +56,7 @@ class Replay:
         self.over = False
         self._sent = 0
         self._denies = denies
+        self._wanted = any_of(tuple(s.filter for s in subscriptions))
         self._since = newest
         self._live: list[tuple[int, AudienceKey | None]] = [(newest, live)]
         self._told: list[tuple[int, Selection]] = []
@@ -78,9 +79,9 @@ class Replay:
             return self._views[topic]
         except KeyError:
             pass
-        mine = [s for s in self.subscriptions if matches(s.filter, topic)]
         view = None
-        if mine and not any(matches(deny, topic) for deny in self._denies):
+        if self._wanted(topic) and not any(matches(deny, topic) for deny in self._denies):
+            mine = [s for s in self.subscriptions if matches(s.filter, topic)]
             view = View(any(s.readings for s in mine), any(s.data for s in mine), replay=True)
         if len(self._views) > 4096:
             self._views.clear()
@@ -110,6 +111,7 @@ class Replay:
     def drop(self, filter: str) -> None:
         """The client unsubscribed from `filter` before its replay ended."""
         self.subscriptions = [s for s in self.subscriptions if s.filter != filter]
+        self._wanted = any_of(tuple(s.filter for s in self.subscriptions))
         self._views.clear()
 
     def forbid(self, denies: tuple[str, ...]) -> None:

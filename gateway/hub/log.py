@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.hub.message import Message
 from gateway.hub.ring import BLOCK, Ring
-from gateway.topics import matches
+from gateway.topics import any_of, matches
 
 EXPIRED = "history-expired"
 RESTART = "restart"
@@ -41,7 +41,7 @@ class Selection(NamedTuple):
     denies: tuple[str, ...] = ()
 
     def wants(self, topic: str) -> bool:
-        return any(matches(f, topic) for f in self.filters) and not any(matches(d, topic) for d in self.denies)
+        return any_of(self.filters)(topic) and not any(matches(d, topic) for d in self.denies)
 
 
 class Recent(NamedTuple):
