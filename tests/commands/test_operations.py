@@ -132,7 +132,7 @@ def test_a_backup_restores_files_history_and_begins_a_new_epoch(tmp_path: Path) 
     database.executescript("PRAGMA journal_mode = WAL; CREATE TABLE kept (x); INSERT INTO kept VALUES (1);")
     # Still open, its newest rows in the write-ahead log: as beside a running gateway.
     reserved = offsets.Offsets(state)
-    before = reserved.resume(5).epoch
+    before = reserved.resume(5, exact=True).epoch
     assert typed("token", "new", "anna", "--role", "viewer", "--config", config).exit_code == 0
     saved = typed("backup", tmp_path / "all.tgz", "--config", config)
     assert saved.exit_code == 0, saved.output
