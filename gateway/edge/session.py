@@ -8,14 +8,14 @@ from collections.abc import Callable
 import msgspec
 from msgspec import UNSET
 
-from gateway.edge import commands, events, history
+from gateway.edge import commands, events
 from gateway.edge.alone import Alone
 from gateway.edge.audit import audit
 from gateway.edge.commands import Command, Id
 from gateway.edge.credentials import Identity, Refusal
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.frames import Desk
-from gateway.edge.history import Archive
+from gateway.edge.history import Archive, Questions
 from gateway.edge.replay import Replay, Replays
 from gateway.edge.roles import Role, grant, may_publish, may_see
 from gateway.edge.standing import Standing, Telling
@@ -26,7 +26,6 @@ from gateway.hub.hub import Hub
 from gateway.hub.log import Log
 from gateway.hub.ports import UpstreamSender, UpstreamState, UpstreamStatus
 from gateway.hub.rate import Rate
-from gateway.hub.series import Series
 from gateway.topics import matches, shorten, validate_topic
 
 BURST_SECONDS = 5  # a client may save up its commands for so long
@@ -103,6 +102,7 @@ class Session:
         self._tokens = room.limits.commands_per_second * BURST_SECONDS
         self._tokens_at = room.clock()
         self._refused = 0
+        self._questions = Questions()
         self._told_at = self._began_at = room.clock()
         self._closed = False
         self._rate: Rate | None = None
@@ -217,7 +217,7 @@ class Session:
     def mark(self) -> int:
         """The resume mark: every matching message up to this offset was sent or named in a gap."""
         mark = self._room.hub.settled if self.audience is not None else self._room.log.newest
-        floor = self.audience.floor if self.audience is not None else None
+        floor = self.audience.floor(self._wire) if self.audience is not None else None
         if floor is not None:
             mark = min(mark, floor - 1)
         return self._replays.mark(mark)
@@ -258,11 +258,7 @@ class Session:
         elif isinstance(command, commands.Publish):
             self._publish(command, self.role)
         else:
-            history.ask(self._room.archive, self.role, command, lambda series: self._answer(command.id, series))
-
-    def _answer(self, id: Id, series: Series) -> None:
-        if not self._closed:
-            self._say(events.Ok(id=id, series=series.rows, complete=series.complete))
+            self._questions.ask(self._room.archive, self.role, command, self.tell)
 
     def _pay(self, id: Id) -> None:
         """One command's price out of the client's budget (a token bucket)."""

@@ -76,6 +76,7 @@ async def test_a_reading_is_asked_for_by_its_device():
         ({"topic": "plant/a", "points": 0}, "unsupported"),
         ({"topic": "plant/a", "points": 10**9}, "unsupported"),
         ({"topic": "plant/a", "from": 20, "to": 10}, "unsupported"),
+        ({"topic": "plant/a", "from": 1e300, "to": 2e300}, "unsupported"),
         ({"quantity": "temperature"}, "unsupported"),
         ({"device": "nobody", "quantity": "temperature"}, "no-history"),
     ],
@@ -93,3 +94,23 @@ async def test_without_an_archive_there_is_no_history():
         await receive(client, "welcome")
         await say(client, type="history", id=7, topic="t", **{"from": 0, "to": 10})
         assert (await receive(client, "error"))["code"] == "no-history"
+
+
+async def test_a_span_from_the_beginning_to_the_end_of_time_is_answered():
+    async with Past() as edge, edge.connect() as client:
+        await receive(client, "welcome")
+        edge.publish("plant/a", b"5")
+        await say(client, type="history", id=7, topic="plant/a", **{"from": -1e300, "to": 1e300})
+        answer = await receive(client, "ok")
+        assert [row[3] for row in answer["series"]] == [5.0]
+
+
+async def test_one_client_cannot_keep_everybody_waiting_for_answers():
+    async with Past() as edge, edge.connect() as client:
+        await receive(client, "welcome")
+        for number in range(20):
+            await say(client, type="history", id=number, topic="plant/a", **{"from": 0, "to": 10})
+        answers = [await receive(client) for _ in range(20)]
+        assert {answer.get("code") for answer in answers} <= {None, "too-fast"}
+        await say(client, type="history", id="again", topic="plant/a", **{"from": 0, "to": 10})
+        assert (await receive(client))["type"] == "ok"
