@@ -55,7 +55,7 @@ export class ChartView {
     this.tools = h(
       "div",
       { class: "tools" },
-      h("a", { class: "button", href: context.href({ view: "overview", by: route.by, q: route.q }) }, "‹ Overview"),
+      h("a", { class: "button", href: context.href({ view: "overview", by: route.by, q: route.q }), "aria-label": "Back to the overview" }, "‹", h("span", null, "\u00a0Overview")),
       h("div", { class: "segments", role: "group", "aria-label": "Range" }, ...this.ranges),
       h(
         "div",

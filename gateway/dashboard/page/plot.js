@@ -18,12 +18,20 @@ function builtIn() {
 }
 
 export const chartsBuiltIn = library !== null;
+// Seconds.
 const SMALLEST = 2;
+// Pixels, as in the style sheet.
+const MARGIN = 6;
 
 /** @param {Element} element @param {number} opacity */
 function colour(element, opacity = 1) {
   const { color } = getComputedStyle(element);
   return opacity === 1 ? color : color.replace(/^rgb\(([^)]*)\)$/, `rgba($1, ${opacity})`);
+}
+
+/** @param {Element} parent */
+function sizeIn(parent) {
+  return { width: Math.max(200, parent.clientWidth - 2 * MARGIN), height: Math.max(160, parent.clientHeight - 2 * MARGIN) };
 }
 
 export class Plot {
@@ -60,8 +68,7 @@ export class Plot {
     });
     this.#plot = new library(
       {
-        width: Math.max(200, parent.clientWidth),
-        height: Math.max(160, parent.clientHeight),
+        ...sizeIn(parent),
         legend: { show: false },
         cursor: { drag: { x: true, y: false }, points: { size: 8 } },
         scales: {
@@ -90,7 +97,7 @@ export class Plot {
     // A double click shows everything again, which here means the present.
     this.#plot.over.addEventListener("dblclick", () => this.reset());
     this.#plot.over.addEventListener("wheel", (/** @type {WheelEvent} */ event) => this.#wheel(event), { passive: false });
-    this.#observer = new ResizeObserver(() => this.#plot.setSize({ width: Math.max(200, parent.clientWidth), height: Math.max(160, parent.clientHeight) }));
+    this.#observer = new ResizeObserver(() => this.#plot.setSize(sizeIn(parent)));
     this.#observer.observe(parent);
     this.draw();
   }
