@@ -28,7 +28,10 @@ from gateway.upstream.names import TopicNames
 logger = logging.getLogger("gateway.upstream")
 
 TURN = 512
-"""Packets taken in per turn of the loop, so that nothing else waits for more than a few milliseconds."""
+"""Packets taken in per turn of the loop at most, so that nothing else waits for more than a few milliseconds."""
+LEAST_TURN = 16
+TURN_TIME = 0.004
+"""Seconds; a turn that took longer, since much of it was new to the hub, makes the next ones shorter."""
 BUSY_POLL = 0.001
 OUTGOING_IN_FLIGHT = 20
 """QoS 1 and 2 messages sent and not answered: what brokers that announce nothing (MQTT 3.1.1) take by default."""
@@ -117,6 +120,7 @@ class MqttClient:
         self._tick_interval = 1.0
         self._bytes_at_tick = 0
         self._reading = False
+        self._budget = TURN
         self._over: str | None = None
         self._keepalive = 1
         self._names = TopicNames(upstream)
@@ -291,6 +295,7 @@ class MqttClient:
             self._loop.add_reader(sock.fileno(), self._readable)
             self._reading = True
         spent = False
+        begin = time.perf_counter()
         try:
             spent = self._take(sock)
         except ProtocolBreach as breach:
@@ -300,12 +305,20 @@ class MqttClient:
             if spent and self._socket is sock:
                 self._again = self._loop.call_soon(self._turn)
             self._hand_on()
+            self._pace(time.perf_counter() - begin)
         if sock.ended and not spent and self._socket is sock:
             self._paho.loop_read()
 
+    def _pace(self, took: float) -> None:
+        """Fit the next turn to what a packet costs the hub at present."""
+        if took > TURN_TIME:
+            self._budget = max(LEAST_TURN, self._budget // 2)
+        elif took < TURN_TIME / 4 and self._budget < TURN:
+            self._budget = min(TURN, self._budget * 2)
+
     def _take(self, sock: BufferedSocket) -> bool:
         """Take in what is there, at most a turn's worth; whether more may be waiting."""
-        budget = TURN
+        budget = self._budget
         now = self._clock()
         while True:
             reason, budget = sock.take(self._messages, self._receipts, now, budget)

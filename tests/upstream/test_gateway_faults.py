@@ -133,13 +133,13 @@ last_values = 200000
             threads = [threading.Thread(target=work) for work in (ask, pace)]
             for thread in threads:
                 thread.start()
-            time.sleep(0.3)
             stormy.resume()
+            began = time.time()
             while not over.is_set():
                 event = json.loads(viewer.recv(timeout=30))
                 if event.get("topic") == "storm/r/99999":
                     over.set()  # Mosquitto sends them in no order, so this is somewhere in the middle
-                elif event["type"] == "message":
+                elif event["type"] == "message" and float(event["data"]) > began:
                     latencies.append(time.time() - float(event["data"]))
                     if len(latencies) % 10 == 0:
                         begin = time.monotonic()

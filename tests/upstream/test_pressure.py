@@ -126,6 +126,30 @@ async def test_a_turn_hands_on_at_most_512_messages(make_link: MakeLink, collect
     assert max(collector.batches) <= 512
 
 
+class DearHub(Collector):
+    """A hub to which each message is work: 0.5 ms."""
+
+    def publish(self, messages: list[Message], durable: Callable[[], None] | None = None) -> None:
+        end = time.perf_counter() + 0.0005 * len(messages)
+        while time.perf_counter() < end:
+            pass
+        super().publish(messages, durable)
+
+
+async def test_turns_get_shorter_where_messages_are_dear() -> None:
+    hub = DearHub()
+    async with FakeBroker() as broker:
+        link = Link(settings(broker.url, protocol="5"), publisher=hub, listener=hub, loop=asyncio.get_running_loop())
+        link.start()
+        await hub.connected()
+        broker.peer.send(packets.publish("a", b"v", properties=b"") * 3000)
+        await hub.until(lambda: len(hub.messages) == 3000)
+        await link.stop()
+
+    # 16 messages are 8 ms, as long as a turn may become here; the first turns find that out.
+    assert sum(batch > 32 for batch in hub.batches) <= 8
+
+
 async def test_receive_maximum_bounds_what_is_in_flight(make_link: MakeLink, collector: Collector) -> None:
     with Mosquitto() as broker:
         collector.hold = True
