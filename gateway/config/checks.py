@@ -36,6 +36,7 @@ def check(config: Config, report: Report) -> None:
         _check_listen(listen, ("listen", index), report)
     _check_overlaps(config.listen, report)
     _check_anonymous(config, report)
+    _check_methods(config, report)
     _check_bounds(config, report)
     _check_history(config, report)
     _check_devices(config, report)
@@ -164,6 +165,30 @@ def _check_history(config: Config, report: Report) -> None:
             'there is no disk to wait for, expected disk = "history.db" or durable = false',
             ("history", "disk"),
         )
+
+
+def _check_methods(config: Config, report: Report) -> None:
+    """Ways to sign in that lack what they need: nobody could ever come in by them."""
+    methods = ("auth", "methods")
+    if "jwt" in config.auth.methods and config.auth.jwt is None:
+        report.clash(
+            methods, '"jwt" has no key, expected [auth] jwt = { algorithm = …, key_file = … }', ("auth", "jwt")
+        )
+    if "certificate" in config.auth.methods:
+        asked = [("listen", index, "tls", "client_ca") for index in range(len(config.listen))]
+        if not any(listen.tls is not None and listen.tls.client_ca is not None for listen in config.listen):
+            report.clash(methods, '"certificate" is asked by no listener, expected tls.client_ca on one', *asked)
+        if not any(role.certificates for role in config.role):
+            named = [("role", index, "certificates") for index in range(len(config.role))]
+            report.clash(methods, '"certificate" leads to no role, expected certificates = […] in a [[role]]', *named)
+    if "proxy" in config.auth.methods and not any(listen.trusted_proxies for listen in config.listen):
+        proxies = [("listen", index, "trusted_proxies") for index in range(len(config.listen))]
+        report.clash(methods, '"proxy" believes nobody, expected trusted_proxies on a listener', *proxies)
+    for index, listen in enumerate(config.listen):
+        if listen.proxy_protocol and not listen.trusted_proxies:
+            path: Path = ("listen", index, "proxy_protocol")
+            message = "nobody is believed to speak it, expected trusted_proxies too"
+            report.clash(path, message, ("listen", index, "trusted_proxies"))
 
 
 def _check_bounds(config: Config, report: Report) -> None:

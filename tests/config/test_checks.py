@@ -239,3 +239,32 @@ class TestHistory:
 
     def test_durable_with_one_is_taken(self, folder: Folder) -> None:
         assert folder.load('[history]\ndisk = "history.db"\ndurable = true\n').history.durable
+
+
+class TestWaysToSignIn:
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ('[auth]\nmethods = ["jwt"]', '2: auth.methods: "jwt" has no key'),
+            ('[auth]\nmethods = ["proxy"]', '2: auth.methods: "proxy" believes nobody'),
+            ("[[listen]]\nproxy_protocol = true", "2: listen[0].proxy_protocol: nobody is believed to speak it"),
+        ],
+    )
+    def test_one_that_lacks_what_it_needs_is_named(self, folder: Folder, text: str, problem: str) -> None:
+        (found,) = folder.problems(text)
+        assert problem in found
+
+    def test_certificates_need_an_authority_and_a_role(self, folder: Folder) -> None:
+        authority, role = folder.problems('[auth]\nmethods = ["certificate"]')
+        assert "expected tls.client_ca on one" in authority
+        assert "expected certificates = […] in a [[role]]" in role
+
+    def test_all_of_them_together(self, folder: Folder, certificate: tuple[object, object, object]) -> None:
+        ca, chain, key = certificate
+        config = folder.load(
+            '[auth]\nmethods = ["token", "certificate", "proxy"]\n'
+            '[[role]]\nname = "viewer"\ncertificates = ["panel.lan"]\n'
+            '[[listen]]\ntrusted_proxies = ["10.0.0.0/8"]\nproxy_protocol = true\n'
+            f'tls = {{ certificate = "{chain}", key = "{key}", client_ca = "{ca}" }}\n'
+        )
+        assert config.role[0].certificates == ("panel.lan",)
