@@ -50,7 +50,7 @@ class Offsets:
     """Reserves offsets in blocks of 65,536.
 
     The file has its full size from the beginning and is overwritten in place, so that a full disk cannot keep the mark
-    from moving; two slots are written in turn, so that a torn write leaves the other. It is locked from `resume` on, so
+    from moving; two slots are written in turn, so that a torn write leaves the other. It is locked for the run, so
     that two gateways cannot give the same offsets. `reserve` may be called from two threads.
     """
 
@@ -62,6 +62,12 @@ class Offsets:
         self._lock = threading.Lock()
         self._file = -1
 
+    def lock(self) -> None:
+        """Take the file for this run. Raises OSError, GatewayError where another gateway has it."""
+        if self._file < 0:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._take()
+
     def resume(self, last_stored: int, *, exact: bool) -> Resumed:
         """Take up where the last run ended, and reserve the first block.
 
@@ -69,9 +75,8 @@ class Offsets:
 
         Raises OSError where nothing can be written, GatewayError where another gateway holds the folder.
         """
+        self.lock()
         machine = _machine(self._machine_id)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._take()
         found = read(self.path)
         skipped = None
         if found is None:
@@ -106,7 +111,8 @@ class Offsets:
     def stop(self, newest: int) -> None:
         """A clean end: the next run goes on after `newest`. Raises OSError."""
         with self._lock:
-            self._write(msgspec.structs.replace(self._record, stopped=newest))
+            if self._file >= 0:
+                self._write(msgspec.structs.replace(self._record, stopped=newest))
 
     def release(self) -> None:
         """Let another run have the file."""
@@ -173,7 +179,7 @@ def renew(folder: Path) -> None:
     offsets = Offsets(folder)
     found = read(offsets.path)
     if found is not None:
-        offsets._take()
+        offsets.lock()
         try:
             offsets._record = found
             offsets._write(msgspec.structs.replace(found, epoch=_epoch()))

@@ -110,6 +110,7 @@ class SqliteLog:
         stored = 0
         failure: Exception | None = None
         try:
+            self._offsets.lock()
             self._open_file()
             stored = self.store.last_stored()
         except (OSError, sqlite3.Error) as error:

@@ -88,8 +88,8 @@ def torn(path: Path) -> bool:
     """
     try:
         size = os.stat(f"{path}-wal").st_size
-    except FileNotFoundError:
-        return False
+    except OSError:
+        return False  # there is none, or nothing at all can be read
     return size == 0 or (size - 32) % (PAGE + 24) != 0
 
 

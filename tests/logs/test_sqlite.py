@@ -6,8 +6,9 @@ import sqlite3
 import pytest
 from support.conformance import ALL, LogConformance, asked, everything, message, page
 
+from gateway.errors import GatewayError
 from gateway.hub.log import Selection
-from gateway.logs import shelf
+from gateway.logs import offsets, shelf
 from gateway.logs.offsets import RESERVE, renew
 
 
@@ -84,6 +85,24 @@ async def test_rows_that_wait_for_their_commit_are_replayed_all_the_same(make_lo
     found, gaps = await everything(log)
     assert [m.offset for m in found] == list(range(1, 3001))
     assert gaps == []
+
+
+async def test_two_gateways_cannot_run_on_one_state_folder(make_log, monkeypatch, tmp_path):
+    monkeypatch.setattr(offsets, "PATIENCE", 0.05)
+    log = make_log()
+    with pytest.raises(GatewayError, match="another gateway is running"):
+        make_log()
+    publish(log, 1)
+    assert log.newest == 1
+
+
+async def test_a_state_folder_that_cannot_be_written_leaves_a_log_in_memory(make_log, tmp_path):
+    (tmp_path / "state").write_text("a file where the folder should be")
+    log = make_log()
+    assert log.degraded
+    publish(log, 500)
+    found, gaps = await everything(log)
+    assert (len(found), gaps) == (500, [])
 
 
 async def test_a_clean_restart_goes_on_without_a_gap(make_log):
