@@ -64,12 +64,20 @@ def is_trusted(address: str, proxies: Iterable[Network]) -> bool:
 def caller_of(headers: Headers, *, peer: str, secure: bool, proxies: Sequence[Network]) -> Caller:
     """Who sent a request that came from `peer`; `secure` says whether by TLS.
 
-    Raises ValueError where a declared proxy sent a header that cannot be read.
+    Raises ValueError where a declared proxy sent a header that cannot be read, or both kinds and they disagree: then
+    one of them is the client's own, passed through.
     """
     host = headers["Host"]
     if not is_trusted(peer, proxies):
         return Caller(peer, secure, host, not any(name in headers for name in TELLTALES), False)
-    hops = _forwarded(headers) if "Forwarded" in headers else _x_forwarded(headers)
+    told = [read(headers) for read, names in _KINDS if any(name in headers for name in names)]
+    callers = {_behind(hops, peer, secure, host, proxies) for hops in told}
+    if len(callers) > 1:
+        raise ValueError("the proxy sends Forwarded and X-Forwarded headers that disagree: have it remove one kind")
+    return callers.pop() if callers else Caller(peer, secure, host, False, True)
+
+
+def _behind(hops: list[_Hop], peer: str, secure: bool, host: str, proxies: Sequence[Network]) -> Caller:
     found, address = _Hop(), peer
     for hop in reversed(hops):
         found = _Hop(hop.address, found.secure if hop.secure is None else hop.secure, hop.host or found.host)
@@ -153,3 +161,9 @@ def _node(text: str) -> str | None:
     except ValueError:
         raise ValueError("the proxy names a client that is no address") from None
     return str(getattr(ip, "ipv4_mapped", None) or ip)
+
+
+_KINDS = (
+    (_forwarded, ("Forwarded",)),
+    (_x_forwarded, ("X-Forwarded-For", "X-Real-IP", "X-Forwarded-Proto", "X-Forwarded-Host")),
+)

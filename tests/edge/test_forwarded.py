@@ -82,6 +82,14 @@ def test_a_proxy_that_talks_nonsense_is_refused(header):
         caller(header)
 
 
+def test_two_kinds_that_disagree_are_refused_since_one_is_the_clients_own():
+    forwarded, other = ("Forwarded", "for=127.0.0.1;host=box"), ("X-Forwarded-For", "192.0.2.7")
+    with pytest.raises(ValueError, match="disagree"):
+        caller(forwarded, other)
+    same = caller(("Forwarded", "for=192.0.2.7;proto=https"), other, ("X-Forwarded-Proto", "https"))
+    assert (same.address, same.secure) == ("192.0.2.7", True)
+
+
 def test_mapped_addresses_belong_to_their_network():
     assert is_trusted("::ffff:10.1.2.3", PROXIES)
     assert is_trusted("fd00::1%eth0", PROXIES)
