@@ -1,5 +1,6 @@
 """The build hook: charts by npm, or a wheel without them that says so."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import tomli
 
 ROOT = Path(__file__).parents[1]
 BUILT = {f"gateway/dashboard/built/{name}" for name in ("uplot.js", "uplot.css", "client.js", "client.d.ts")}
@@ -54,6 +56,12 @@ def test_where_charts_are_required_it_fails(source: Path) -> None:
     assert run.returncode != 0
     assert "npm is not installed" in run.stdout + run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_the_npm_package_has_the_projects_version() -> None:
+    version = tomli.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    for name in ("package.json", "package-lock.json"):
+        assert json.loads((ROOT / "gateway" / "dashboard" / name).read_text("utf-8"))["version"] == version, name
 
 
 @pytest.mark.slow
