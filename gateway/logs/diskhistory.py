@@ -17,6 +17,9 @@ from gateway.logs.store import MinuteRow
 
 logger = logging.getLogger("gateway.history")
 
+MANY = 20_000  # messages that a question has to look through one by one where they are not merged yet
+SELDOM = 10  # ticks after which fewer are merged as well
+
 
 class Covered:
     """A series and the offsets, after `low` up to `high`, that its rows by the minute hold."""
@@ -55,6 +58,7 @@ class DiskHistory:
         self._known: dict[str, tuple[int, int]] | None = None
         self._due: deque[str] = deque()
         self._rolling = False
+        self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -145,7 +149,13 @@ class DiskHistory:
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(self._every, self._tick)
-        self._due += [name for name in self._covered if name not in self._due]
+        self._ticks += 1
+        for name, covered in self._covered.items():
+            # Each merge is a commit of its own: rather a few minutes of messages at a time than a worn card.
+            behind = self._log.committed - covered.high
+            if not covered.complete or behind > MANY or (behind > 0 and self._ticks % SELDOM == 0):
+                self._due.append(name)
+        self._due = deque(dict.fromkeys(self._due))
         self._roll()
 
     def _roll(self) -> None:

@@ -24,7 +24,7 @@ WAITING = 64  # queries that may wait
 LONG = 3600.0  # seconds above which rows by the minute answer
 SLICE = 0.05  # seconds of merging by the minute at a time
 PAUSE = 0.1  # seconds between two such slices
-EVERY = 60.0  # seconds after which the newest minutes are merged
+EVERY = 60.0  # seconds between two looks at what has to be merged
 MOST = 200  # series
 
 Revive = Callable[[str], Source | None]
