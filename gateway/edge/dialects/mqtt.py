@@ -30,6 +30,7 @@ from gateway.hub.audience import Subscription
 
 NAME = "mqtt"
 RECEIVE_MAXIMUM = 100
+IN_FLIGHT = 1024  # even of those that would take more: a free packet identifier has to be found among them
 CONNECT_DEADLINE = 10.0  # seconds; 3.1: "a reasonable amount of time"
 SIGN_IN = "connect"
 
@@ -164,7 +165,7 @@ class Mqtt:
         assert self._connect is not None
         count = self._connect.properties.get(Property.RECEIVE_MAXIMUM, 0xFFFF)
         assert isinstance(count, int)
-        return Window(self._stamp, count=count)
+        return Window(self._stamp, count=min(count, IN_FLIGHT))
 
     def _stamp(self, frame: bytes) -> tuple[bytes, tuple[Hashable, ...]]:
         assert self.window is not None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.edge.dialects.dialect import Shared, Spoken
-from gateway.edge.dialects.native import JsonVariant
+from gateway.edge.dialects.native import JsonVariant, timestamp_text
 from gateway.edge.events import Event, Heartbeat, Replayed
 from gateway.errors import WRONG_DATA, CloseConnection
 from gateway.hub.audience import Subscription, View
@@ -13,7 +13,9 @@ from gateway.hub.message import Message
 
 NAME = "text/event-stream"
 
+_SHORT = 1024  # too short to be nested deeper than JSON objects of ours may be
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 
 
 def event(body: bytes, id: bytes = b"") -> bytes:
@@ -53,7 +55,25 @@ class SseVariant:
         def told(message: Message) -> bytes:
             return event(_body(encode(message)), b"%b:%d" % (epoch, message.offset) if marks else b"")
 
-        return told
+        if not marks or view.replay or view.readings or not view.data or self._json.show_upstream:
+            return told
+        start = b'id: %b:%%d\ndata: {"type":"message","topic":%b,"data":' % (epoch, _encode(topic).replace(b"%", b"%%"))
+        form = start + b'%b,"timestamp":%b,"offset":%d}\n\n'
+        decode, stamp = _decode, timestamp_text
+
+        def quick(message: Message) -> bytes:
+            payload, offset = message.payload, message.offset
+            lines = b"\n" in payload or b"\r" in payload
+            if lines or message.retained or message.size or len(payload) >= _SHORT:
+                return told(message)
+            try:
+                decode(payload)
+            except (ValueError, RecursionError):
+                return told(message)
+            when = stamp(message.timestamp)
+            return form % (offset, payload, when, offset)
+
+        return quick
 
 
 class Sse(Shared):

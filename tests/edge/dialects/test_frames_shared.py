@@ -3,6 +3,12 @@
 import pytest
 from support.conversation import House
 
+from gateway.edge.dialects import framing
+from gateway.edge.dialects.native import JsonVariant
+from gateway.edge.dialects.sse import SseVariant, event
+from gateway.hub.audience import View
+from gateway.hub.message import Message
+
 HELLO = {
     "v12.stomp": ["CONNECT\naccept-version:1.2\n\n\0", "SUBSCRIBE\nid:0\ndestination:t/#\n\n\0"],
     "mqtt": [b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a", b"\x82\x08\x00\x01\x00\x03t/#\x00"],
@@ -55,16 +61,34 @@ def test_variants_that_make_other_bytes_are_other_audiences():
     assert house.hub.audiences == 5
 
 
-@pytest.mark.parametrize(
-    "payload", [b"21.5", b"text", b"\xff", b"", b'{"a":' * 600 + b"1" + b"}" * 600, b"[" * 100 + b"]" * 100]
-)
-@pytest.mark.parametrize("facts", [{}, {"retained": True}, {"size": 9999}], ids=["plain", "retained", "too large"])
+PAYLOADS = [
+    b"21.5",
+    b"text",
+    b"\xff",
+    b"",
+    b"[1,\n2]",
+    b"1\r",
+    b'{"a":' * 600 + b"1" + b"}" * 600,
+    b"[" * 100 + b"]" * 100,
+]
+FACTS = pytest.mark.parametrize("facts", [{}, {"retained": True}, {"size": 9999}], ids=["plain", "retained", "large"])
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@FACTS
 def test_the_quick_way_of_socket_io_says_what_the_native_protocol_says(payload, facts):
     house = House()
     [native] = clients(house, "", HELLO[""], 1)
     [socketio] = clients(house, "/socket.io/", HELLO["/socket.io/"], 1)
-    if "size" in facts:
-        payload = b""
-    house.publish("t/a", payload, **facts)
+    house.publish("t/a", b"" if "size" in facts else payload, **facts)
     [told] = native.heard()
     assert socketio.heard() == [b'42["message",' + told + b',"e1:1"]']
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@FACTS
+def test_the_quick_way_of_server_sent_events_says_what_the_native_protocol_says(payload, facts):
+    message = Message("t/a", b"" if "size" in facts else payload, 1.5, "site", **facts, offset=7)
+    native = framing.body(JsonVariant().encoder("t/a", View())(message))
+    quick = SseVariant("e1", JsonVariant(), marks=True).encoder("t/a", View())
+    assert quick(message) == event(native, b"e1:7")
