@@ -181,13 +181,16 @@ class Replays:
     """All replays of one client: one at a time, in the order of their subscribes.
 
     Its steps are taken in turns of the `desk`, which all clients share, so that no replay starves live clients.
-    `wall` is Unix seconds.
+    `wall` is Unix seconds. `copies`: each subscription has its own copy of a message, also of what another has had.
     """
 
-    __slots__ = ("_client", "_desk", "_hub", "_log", "_pending", "_wall")
+    __slots__ = ("_client", "_copies", "_desk", "_hub", "_log", "_pending", "_wall")
 
-    def __init__(self, client: Client, *, hub: Hub, log: Log, desk: Desk, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, client: Client, *, hub: Hub, log: Log, desk: Desk, wall: Callable[[], float], copies: bool = False
+    ) -> None:
         self._client = client
+        self._copies = copies
         self._hub = hub
         self._log = log
         self._desk = desk
@@ -380,6 +383,8 @@ class Replays:
         self._client.rejoin()
 
     def _tell_others(self, replay: Replay, selection: Selection) -> None:
+        if self._copies:
+            return
         for other in self._pending:
             if other is not replay:
                 other.told(replay.cursor, selection)

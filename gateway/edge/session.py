@@ -97,7 +97,9 @@ class Session:
         self._room = room
         self._bare = bare
         self._table: dict[str, Subscription] = {}
-        self._replays = Replays(self, hub=room.hub, log=room.log, desk=room.desk, wall=room.wall)
+        self._replays = Replays(
+            self, hub=room.hub, log=room.log, desk=room.desk, wall=room.wall, copies=dialect.copies
+        )
         self._waiting_for_auth: list[commands.Subscribe] = []
         self._tokens = room.limits.commands_per_second * BURST_SECONDS
         self._tokens_at = room.clock()

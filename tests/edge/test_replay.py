@@ -5,6 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.talk import Talk
 
+from gateway.edge.dialects.native import NativeJson
 from gateway.hub.log import BLOCK, Page
 from gateway.topics import matches
 
@@ -271,3 +272,22 @@ def test_offsets_that_named_nothing_count_nothing_and_leave_a_replay_complete():
     assert [(gap["from"], gap["to"], gap["count"]) for gap in talk.of("gap")] == [(1, 4, 0)]
     assert talk.of("replayed")[0]["complete"] is True
     assert talk.offsets == [5, 6, 7, 8, 9, 10]
+
+
+class Copying(NativeJson):
+    copies = True
+
+
+@pytest.mark.parametrize(("dialect", "times"), [(NativeJson(), 1), (Copying(), 2)])
+def test_what_comes_during_two_replays_comes_by_each_where_subscriptions_have_copies(dialect, times):
+    talk = Talk(dialect=dialect)
+    talk.publish("t", count=1000)
+    talk.line.blocked = True
+    talk.say(type="subscribe", id=1, topics=["t"], replay={"epoch": "e", "offset": 0})
+    talk.say(type="subscribe", id=2, topics=["+"], replay={"epoch": "e", "offset": 1000})
+    talk.turn()
+    talk.publish("t", count=10)
+    talk.settle()
+    counted = Counter(talk.offsets)
+    assert {counted[offset] for offset in range(1, 1001)} == {1}
+    assert {counted[offset] for offset in range(1001, 1011)} == {times}

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.native import NativeJson
 from gateway.edge.frames import Desk
 from gateway.edge.roles import Role
@@ -112,7 +113,13 @@ class Talk:
     """One client's whole conversation; `told` is all it got, in order."""
 
     def __init__(
-        self, *, late: int | None = None, deny: tuple[str, ...] = (), limit: int = 1 << 30, age: float = 600.0
+        self,
+        *,
+        late: int | None = None,
+        deny: tuple[str, ...] = (),
+        limit: int = 1 << 30,
+        age: float = 600.0,
+        dialect: Dialect | None = None,
     ) -> None:
         self.now = 1000.0
         self.turns: deque[Callable[[], None]] = deque()
@@ -138,7 +145,11 @@ class Talk:
         self.room = room
         self.line = Line(self.told.append)
         self.session = Session(
-            id="s", wire=self.line, dialect=NativeJson(), room=room, role=Role("viewer", ("#",), (), deny, False, ())
+            id="s",
+            wire=self.line,
+            dialect=dialect or NativeJson(),
+            room=room,
+            role=Role("viewer", ("#",), (), deny, False, ()),
         )
         self.line.session = self.session
         self.session.start()
