@@ -78,6 +78,20 @@ test("subscriptions that want the same go in one command, others wait for its re
   assert.deepEqual(seen, { a: [8, 10, 11, 12], b: [9], c: [8, 9, 11, 12] });
 });
 
+test("a second welcome changes what is known and starts nothing anew", async () => {
+  const states = [];
+  const gateway = start({ onState: ({ status, clock }) => states.push(`${status} ${clock}`) });
+  gateway.subscribe("#", () => {});
+  await turn();
+  const socket = FakeSocket.last;
+  socket.welcome({ clock: "suspect" });
+  await turn();
+  socket.welcome({ clock: "ok" });
+  await turn();
+  assert.equal(states.filter((state) => state.startsWith("open")).join(), "open suspect,open ok");
+  assert.equal(socket.sent.length, 1);
+});
+
 test("what is asked for in one breath goes out once", async () => {
   const gateway = start();
   await turn();

@@ -26,6 +26,7 @@ export class SocketLink {
   /** @type {LinkEvents} */
   #events;
   #over = false;
+  #welcomed = false;
   /** Whether the handshake ever succeeded: where it never did, WebSocket may be blocked on the way. */
   opened = false;
   transport = /** @type {"websocket"} */ ("websocket");
@@ -48,7 +49,11 @@ export class SocketLink {
       if (this.#over || typeof data !== "string") return;
       const event = JSON.parse(data);
       this.#events.heard(event);
-      if (event.type === "welcome") this.#events.ready();
+      // It comes again when something in it changes.
+      if (event.type === "welcome" && !this.#welcomed) {
+        this.#welcomed = true;
+        this.#events.ready();
+      }
     };
     this.#socket.onclose = (/** @type {{code: number, reason: string}} */ { code, reason }) => this.#end(code, reason);
     // The close event that follows says all there is to know; Node's `ws` throws where nobody listens.
