@@ -12,7 +12,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from devices.registry import Registry
 from gateway import __version__
 from gateway.config import Config, first_word
 from gateway.edge import static
+from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.native import JsonVariant
 from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.dialects.sse import Sse
@@ -133,14 +134,15 @@ class Daemon:
             sender=self.upstreams,
             auth_deadline=config.auth.deadline,
         )
+        dialects, sse = self.dialects()
         self.server = Server(
             loop=loop,
-            front=self._front(),
+            front=self._front(dialects),
             room=room,
             limits=server_limits(config, plan),
             bounds=bounds_of(config),
             budget=Budget(limit=plan.outboxes, kernel=plan.kernel, share=SEND_BUFFER, schedule=loop.call_soon),
-            sse=Sse(history.epoch, JsonVariant(show_upstream=len(config.upstream) > 1, readings=self.readings.of)),
+            sse=sse,
         )
         freshness = Freshness(
             hub,
@@ -221,19 +223,26 @@ class Daemon:
         self.server.close()
         log.info("stopped")
 
-    def _front(self) -> Front:
+    def dialects(self) -> tuple[Mapping[str, Callable[[], Dialect]], Dialect]:
+        """What clients may speak, by the configuration as it is now; and how Server-Sent Events are written."""
         config = self.config
+        several = len(config.upstream) > 1
         setting = Setting(
             limit=config.limits.message_size,
             new_id=partial(secrets.token_hex, 8),
-            show_upstream=len(config.upstream) > 1,
+            show_upstream=several,
             readings=self.readings.of,
         )
+        assert self.log is not None
+        return factories(setting), Sse(self.log.epoch, JsonVariant(show_upstream=several, readings=self.readings.of))
+
+    def _front(self, dialects: Mapping[str, Callable[[], Dialect]]) -> Front:
+        config = self.config
         return Front(
             access=access_of(config),
             judge=judge_of(config, clock=time.monotonic, wall=time.time),
             assets=static.load(),
-            dialects=factories(setting),
+            dialects=dialects,
             upstreams=self.upstreams,
         )
 

@@ -88,8 +88,8 @@ BY_NAME = {metric.name: metric for metric in METRICS}
 _HEAD = """\
 # Metrics
 
-`/metrics` on every listener, in Prometheus' text format (OpenMetrics where the scraper asks for it). It needs the right
-`metrics` of a `[[role]]`, or `[[listen]] metrics = true`. A scrape config, for a token in a file:
+`/metrics` on every listener, in Prometheus' text format. It needs the right `metrics` of a `[[role]]`, or
+`[[listen]] metrics = true`. A scrape config, for a token in a file:
 
 ```yaml
 scrape_configs:

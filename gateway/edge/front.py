@@ -114,7 +114,7 @@ class _Visit(NamedTuple):
 class Front:
     """Judges requests. `dialects` makes the dialect of a subprotocol token ("" where none is offered) or of a path.
 
-    `resources` are the paths that answer with data; others put theirs in. All but `dialects` may be changed under way.
+    `resources` are the paths that answer with data; others put theirs in. All may be changed under way.
     """
 
     def __init__(
@@ -135,6 +135,10 @@ class Front:
         self._assets = assets
         self._dialects = dialects
         self._upstreams = upstreams
+
+    def speak(self, dialects: Mapping[str, Callable[[], Dialect]]) -> None:
+        """Speak these dialects with whoever comes from now on; who is here keeps the one it has."""
+        self._dialects = dialects
 
     def judge(self, request: Request, peer: Peer) -> Reply | Upgrade | Events:
         """What the request gets."""

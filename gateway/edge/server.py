@@ -8,7 +8,7 @@ import random
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -205,6 +205,11 @@ class Server:
         for connection in self.connections.values():
             connection.door = doors.get(id(connection.door), connection.door)
         self.review()
+
+    def speak(self, dialects: Mapping[str, Callable[[], Dialect]], sse: Dialect) -> None:
+        """Speak these dialects with whoever comes from now on."""
+        self.front.speak(dialects)
+        self._sse = sse
 
     def adopt(self, limits: ServerLimits, bounds: Bounds) -> None:
         """Go by these limits from now on, live connections too; nobody is disconnected for it."""

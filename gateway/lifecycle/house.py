@@ -1,9 +1,11 @@
 """The parts of a running gateway, as those see them who deal with all of them."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from gateway.config import Config
+from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.server import Server
 from gateway.hub.readings import Readings
 from gateway.memory import MemoryPlan
@@ -19,3 +21,6 @@ class House(Protocol):
     server: Server
     upstreams: Upstreams
     readings: Readings
+
+    def dialects(self) -> tuple[Mapping[str, Callable[[], Dialect]], Dialect]:
+        """What clients may speak, by the configuration as it is now; and how Server-Sent Events are written."""

@@ -78,6 +78,7 @@ async def reload(house: House) -> list[str]:
     room.limits = session_limits(config)
     room.heartbeat = config.heartbeat.interval
     room.auth_deadline = config.auth.deadline
+    server.speak(*house.dialects())
     server.adopt(server_limits(config, plan), bounds_of(config))
     server.apply(access, judge, endpoints)
     hub = room.hub

@@ -24,9 +24,9 @@ log = logging.getLogger("gateway")
 
 
 class Service:
-    """Made when all parts are there; `open` before they listen, `start` once they listen, `stopping` when the end begins, `stop` at the end.
+    """Made when all parts are there; `open` before they listen, `start` once they do.
 
-    `inherited` are the listening sockets that systemd passed on.
+    `stopping` when the end begins, `stop` at the end. `inherited` are the listening sockets that systemd passed on.
     """
 
     def __init__(self, house: House, *, environ: MutableMapping[str, str] = os.environ) -> None:

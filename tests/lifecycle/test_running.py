@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paho.mqtt.publish import single
 from prometheus_client.parser import text_string_to_metric_families
 from support.daemon import Daemon
 from support.edge import receive
+from support.mosquitto import Mosquitto
 from websockets.asyncio.client import connect
 
 from gateway.metrics import METRICS
@@ -142,7 +144,8 @@ async def test_the_log_changes_its_format_under_way(gateway: Callable[[str], Dae
     daemon.config = UPSTREAM + '[log]\nformat = "json"\n'
     daemon.write_config()
     await question(daemon, do="reload")
-    assert json.loads(daemon.log.splitlines()[-1])["msg"].startswith("reloaded: log")
+    [line] = [line for line in daemon.log.splitlines() if "reloaded: log" in line]
+    assert json.loads(line)["level"] == "info"
 
 
 async def test_the_control_socket_is_for_owner_and_group_alone(gateway: Callable[[str], Daemon]) -> None:
@@ -226,3 +229,19 @@ async def answered(port: int) -> None:
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost:8443\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 200")
         writer.close()
+
+
+async def test_a_second_upstream_shows_in_messages_of_clients_that_come_after(
+    gateway: Callable[[str], Daemon], shared_mosquitto: Mosquitto
+) -> None:
+    one = f'[[upstream]]\nname = "one"\nurls = ["{shared_mosquitto.url}"]\ntopics = [{{ filter = "second/a" }}]\n'
+    daemon = gateway(one)
+    two = one.replace('"one"', '"two"').replace("second/a", "second/b")
+    daemon.config = one + two
+    daemon.write_config()
+    assert await question(daemon, do="reload") == {"restart": []}
+    await daemon.logged("upstream two: connected")
+    single("second/b", b"1", hostname="127.0.0.1", port=shared_mosquitto.port, retain=False)
+    async with connect(f"{daemon.url}?topic=second/%23", compression=None, proxy=None) as client:
+        single("second/b", b"1", hostname="127.0.0.1", port=shared_mosquitto.port, retain=False)
+        assert (await receive(client, "message"))["upstream"] == "two"
