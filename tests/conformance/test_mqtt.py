@@ -382,6 +382,15 @@ def test_no_more_than_receive_maximum_are_in_flight() -> None:
     assert packets(client.say(b"\x40\x02\x00\x09")) == [], "an acknowledgement of nothing"
 
 
+def test_a_client_that_acknowledges_nothing_has_a_bound() -> None:
+    house = House()
+    client = house.client("mqtt")
+    client.say(PLAIN + b"\x82\x06\x00\x01\x00\x01#\x01")
+    for number in range(1100):
+        house.publish(f"t{number}")
+    assert len(packets(client.heard())) == 1024
+
+
 def test_packet_identifiers_go_round() -> None:
     house = House()
     client = house.client("mqtt")
