@@ -24,7 +24,7 @@ from gateway.upstream.counters import Counters
 from gateway.upstream.failback import try_broker
 from gateway.upstream.names import TopicNames
 from gateway.upstream.pahocheck import verify_paho
-from gateway.upstream.publishing import Done, Outgoing
+from gateway.upstream.publishing import Done, Outgoing, Terms
 from gateway.upstream.session import Accepted, Session, TakenOver, VersionRefused
 from gateway.upstream.subscriptions import Grant, refusals, summary, wanted
 
@@ -82,6 +82,7 @@ class Link:
         self._versions: dict[str, bool] = {}  # url → whether it speaks MQTT 5, as far as known
         self._suffix = ""
         self._details = ""
+        self._terms = Terms()
         self._index = 0
         self._connections = 0
         self._short = 0  # connections in a row that did not stand for `backoff.stable`
@@ -248,6 +249,7 @@ class Link:
     def _arrived(self, address: Address, accepted: Accepted) -> None:
         """Connected and subscribed: say so, and do what waited for it."""
         self._connections += 1
+        self._terms = accepted.terms
         version = "MQTT 5" if self._session.version_5 else "MQTT 3.1.1"
         self._details = f"{version}, session {'resumed' if accepted.session_present else 'new'}"
         if not self._is_blind:
@@ -349,7 +351,8 @@ class Link:
 
     def _say(self, text: str) -> None:
         if self._settings.status and self._session.connected:
-            self._session.publish(self._status_topic(), text.encode(), 1, True)
+            terms = self._terms
+            self._session.publish(self._status_topic(), text.encode(), min(1, terms.maximum_qos), terms.retain)
 
     def _send(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
         return self._session.publish(topic, payload, qos, retain)

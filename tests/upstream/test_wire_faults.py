@@ -359,6 +359,16 @@ async def test_birth_and_will_are_retained_and_say_what_they_mean(make_link: Mak
         ]
 
 
+async def test_the_birth_keeps_to_what_the_broker_takes(make_link: MakeLink, collector: Collector) -> None:
+    async with FakeBroker(on_connect=terms(b"\x24\x00\x25\x00")) as broker:
+        make_link(broker.url, protocol="5", status="status/{name}")
+        await collector.connected()
+        await broker.until(lambda: broker.peer.published)
+
+        birth = broker.peer.published[0]
+        assert (birth.payload, birth.qos, birth.retain) == (b"online", 0, False)
+
+
 async def test_qos_1_is_acknowledged_only_when_durable_and_in_order(make_link: MakeLink, collector: Collector) -> None:
     collector.hold = True
     async with FakeBroker() as broker:
