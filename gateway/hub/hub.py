@@ -163,7 +163,7 @@ class Hub:
             topic = self._topics[message.topic] = _Topic()
             topic.last, topic.size = message, len(message.payload)
             self._memory += TOPIC_OVERHEAD + topic.size
-        if self._memory > self.last_values_memory:
+        while self._memory > self.last_values_memory and self._topics:
             self._forget()
         self._newest = self.settled = newest
 

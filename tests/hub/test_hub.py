@@ -276,3 +276,19 @@ def test_every_viewer_gets_exactly_what_matched_while_it_was_there(steps, step, 
     for viewer, offsets in expected.items():
         viewer.unblock()
         assert viewer.offsets == offsets
+
+
+def test_last_values_of_an_earlier_run_are_taken_up_and_told_to_nobody():
+    hub = Hub(schedule=lambda turn: None, clock=Clock(), last_values=3)
+    hub.restore([Message(f"t/{n}", b"1", 1.0, "u", offset=n) for n in range(1, 6)], 70_000)
+    assert [message.offset for message in hub.last(lambda topic: True)] == [3, 4, 5]
+    assert (hub.settled, hub.received, hub.topics) == (70_000, 0, 3)
+    hub.take([Message("t/5", b"2", 2.0, "u", offset=70_001)])
+    assert hub.last_of("t/5").payload == b"2"
+
+
+def test_last_values_of_an_earlier_run_are_bounded_in_bytes_too():
+    hub = Hub(schedule=lambda turn: None, clock=Clock(), last_values_memory=50_000)
+    hub.restore([Message(f"t/{n}", b"x" * 1000, 1.0, "u", offset=n) for n in range(1, 101)], 100)
+    assert hub.topics * 1600 <= 50_000 + 1600
+    assert hub.last_of("t/100") is not None
