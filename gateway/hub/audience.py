@@ -209,14 +209,14 @@ class Audience:
         """How long, in seconds, a value of `topic` stands for its members; 0: they want every message."""
         return min((s.interval for s in self._matching(topic)), default=0.0)
 
-    @property
-    def floor(self) -> int | None:
-        """The lowest offset that is held for its members, or was merged and not named yet; None where nothing is."""
+    def floor(self, viewer: Viewer) -> int | None:
+        """The lowest offset that is held for `viewer`, or was merged and not named yet; None where nothing is."""
         if self.pacer is None:
             return None
-        offsets = [m.offset for m in self.messages]
-        offsets += [m.offset for under_way in self._passes for m in under_way.messages]
-        held = self.pacer.floor
+        since = self._members[viewer]
+        offsets = [m.offset for m in self.messages if m.offset > since]
+        offsets += [m.offset for under_way in self._passes for m in under_way.messages if m.offset > since]
+        held = self.pacer.floor(viewer)
         if held is not None:
             offsets.append(held)
         return min(offsets, default=None)

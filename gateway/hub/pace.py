@@ -102,15 +102,22 @@ class Pacer:
         pace.encode, pace.interval = encode, interval
         return pace
 
-    @property
-    def floor(self) -> int | None:
-        """The lowest offset that is held, or merged and not named yet; None where nothing is."""
+    def floor(self, member: Debtor) -> int | None:
+        """The lowest offset that is held for `member`, or merged and not named to it; None where nothing is."""
+        since = self._members[member]
         if self._floor is None:
             offsets = [pace.held.offset for pace in self._running.values() if pace.held is not None]
             if self._ledger.count:
                 offsets.append(self._ledger.first)
             self._floor = min(offsets, default=0)
-        return self._floor or None
+        if not self._floor or self._floor > since:
+            return self._floor or None
+        # Something is from before its time.
+        held = [p.held.offset for p in self._running.values() if p.held is not None and p.held.offset > since]
+        foreign = self._foreign.get(member)
+        if self._ledger.count > (foreign.count if foreign is not None else 0):
+            held.append(max(self._ledger.first, since + 1))
+        return min(held, default=None)
 
     def joined(self, member: Debtor) -> None:
         """`member` is among the members now."""

@@ -185,15 +185,15 @@ def test_the_floor_stays_below_what_is_held_or_not_named_yet():
     house = House()
     viewer = house.join(Subscription("#", interval=1.0))
     house.publish("t")
-    assert viewer.audience.floor is None
+    assert viewer.audience.floor(viewer) is None
     house.publish("t")
-    assert viewer.audience.floor == 2
+    assert viewer.audience.floor(viewer) == 2
     house.publish("t")
     house.sleep(1.5)
     assert viewer.offsets == [1, 3]
-    assert viewer.audience.floor == 2
+    assert viewer.audience.floor(viewer) == 2
     house.sleep(25)
-    assert viewer.audience.floor is None
+    assert viewer.audience.floor(viewer) is None
     assert viewer.merged == 1
 
 
@@ -208,6 +208,16 @@ def test_who_joins_later_is_neither_given_nor_told_of_what_was_before():
     assert first.merged == 2
     assert second.offsets == [6]
     assert second.merged == 0
+
+
+def test_what_was_before_holds_no_floor_of_who_joins_later():
+    house = House()
+    house.join(Subscription("#", interval=1.0))
+    house.publish("t", "t", "t")
+    second = house.join(Subscription("#", interval=1.0))
+    assert second.audience.floor(second) is None
+    house.publish("u", "u")
+    assert second.audience.floor(second) == 5
 
 
 def test_who_leaves_takes_what_was_held_and_owed_along():
@@ -279,7 +289,7 @@ def test_every_message_is_delivered_or_named_to_everyone_who_was_there(steps, ra
                 house.hub.leave(viewer, viewer.audience, gone=True)
                 viewers.remove(viewer)
         for viewer in viewers:
-            floor = viewer.audience.floor
+            floor = viewer.audience.floor(viewer)
             settled = house.hub.settled if floor is None else min(house.hub.settled, floor - 1)
             due = {o for o in expected[viewer] if o <= settled}
             assert len(due) <= len(due & set(viewer.offsets)) + viewer.merged
