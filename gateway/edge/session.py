@@ -28,6 +28,7 @@ from gateway.hub.ports import UpstreamSender, UpstreamState, UpstreamStatus
 from gateway.hub.rate import Rate
 from gateway.topics import matches, shorten, validate_topic
 
+TOPICS_A_COMMAND = 10_000  # topics that a subscribe may look through at the price of one more command
 BURST_SECONDS = 5  # a client may save up its commands for so long
 
 
@@ -97,9 +98,7 @@ class Session:
         self._room = room
         self._bare = bare
         self._table: dict[str, Subscription] = {}
-        self._replays = Replays(
-            self, hub=room.hub, log=room.log, desk=room.desk, wall=room.wall, copies=dialect.copies
-        )
+        self._replays = Replays(self, hub=room.hub, log=room.log, desk=room.desk, wall=room.wall, copies=dialect.copies)
         self._waiting_for_auth: list[commands.Subscribe] = []
         self._tokens = room.limits.commands_per_second * BURST_SECONDS
         self._tokens_at = room.clock()
@@ -342,11 +341,15 @@ class Session:
                 )
             else:
                 refused = verdict
-                self._audit("subscribe", "refused", filter=filter, reason=verdict.reason)
+        if refused is not None:
+            # One line a command, however many filters it names.
+            named = [str(result["filter"]) for result in results if not result["granted"]]
+            self._audit("subscribe", "refused", filter=" ".join(named[:5]), count=len(named), reason=refused.reason)
         if not granted and refused is not None:
             if not answer:
                 raise CloseConnection(FORBIDDEN.code, refused.reason or FORBIDDEN.meaning)
             raise CommandError(refused.code or "forbidden", refused.reason or FORBIDDEN.meaning, command.id)
+        self._tokens -= self._room.hub.topics / TOPICS_A_COMMAND
         self._mind_window()
         replay = self._replay(command, granted)
         for subscription in granted:

@@ -204,6 +204,17 @@ class TestMessages:
             await say(client, type="ping", id="later")
             assert (await receive(client))["type"] == "pong"
 
+    async def test_a_subscribe_among_many_topics_is_dearer(self):
+        async with Edge(session=SessionLimits(commands_per_second=2)) as edge, edge.connect() as client:
+            await receive(client, "welcome")
+            for number in range(10_000):
+                edge.publish(f"t/{number}")
+            # A burst of ten; with ten thousand topics each subscribe takes two of it.
+            for number in range(6):
+                await say(client, type="subscribe", id=number, topics=[f"none/{number}"], replay="none")
+            kinds = [(await receive(client))["type"] for _ in range(6)]
+            assert kinds == ["ok"] * 5 + ["error"]
+
     async def test_subscriptions(self):
         async with Edge(session=SessionLimits(subscriptions=3)) as edge, edge.connect() as client:
             await receive(client, "welcome")
@@ -291,8 +302,8 @@ async def test_a_slow_reader_of_a_plain_answer_is_aborted():
 
 
 async def _until(condition) -> None:
-    while not condition():
-        await asyncio.sleep(0.02)  # what is waited for has no event
+    while not condition():  # noqa: ASYNC110 - what is waited for has no event
+        await asyncio.sleep(0.02)
 
 
 EMFILE = """
