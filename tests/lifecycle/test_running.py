@@ -6,8 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.daemon import Daemon
 from support.edge import receive
 from support.mosquitto import Mosquitto
+from support.socketunit import start_with
 from websockets.asyncio.client import connect
 
 from gateway.metrics import METRICS
@@ -210,17 +209,6 @@ async def test_inherited_sockets_stay_open_across_kill(tmp_path: Path) -> None:
             waiting[1].close()
             second.kill()
             second.wait()
-
-
-def start_with(listener: socket.socket, config: Path, name: str) -> "subprocess.Popen[bytes]":
-    """A gateway that finds `listener` as descriptor 3, as systemd passes it."""
-    script = (
-        "import os, sys\n"
-        f"os.dup2({listener.fileno()}, 3)\n"
-        f"os.environ.update(LISTEN_FDS='1', LISTEN_FDNAMES='{name}', LISTEN_PID=str(os.getpid()))\n"
-        f"os.execv(sys.executable, [sys.executable, '-m', 'gateway', 'run', '--config', '{config}'])\n"
-    )
-    return subprocess.Popen([sys.executable, "-c", script], pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
 
 
 async def answered(port: int) -> None:
