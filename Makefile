@@ -57,6 +57,7 @@ fuzz: $(STAMP)  ## broken bytes at everything that takes bytes from strangers, f
 bench: $(STAMP)  ## the gateway beside Mosquitto's WebSocket listener, on this machine
 	@tests/install-debian.sh bench
 	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python benchmarks/idle.py
 
 deb: $(STAMP)  ## a Debian package for this machine's Python and architecture, into dist/
 	@$(BIN)/python debian/build.py
