@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(\[[0-9A-Fa-f:.]+\]|[^\s/?#@\[\]:,\\\"<>|^`{}]+)(?::([0-9]{1,5}))?")
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/?#@\[\]:,\\\"<>|^`{}]+)(?::([0-9]{1,5}))?")
+# A registered name is letters, digits and a few signs (RFC 3986, 3.2.2): no control character gets into a log by it.
+_NAME = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::([0-9]{1,5}))?"
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://" + _NAME)
+_HOST = re.compile(_NAME)
 
 
 class Origin(NamedTuple):

@@ -34,6 +34,7 @@ def test_own_names_and_all_numbers_are_ours(host):
         "box lan",
         "127.0.0.1.evil.example",
         "box:x",
+        "box\x1b",
     ],
 )
 def test_other_names_are_not(host):
