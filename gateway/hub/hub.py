@@ -124,6 +124,9 @@ class Hub:
             if size != topic.size:
                 grown += size - topic.size
                 topic.size = size
+            if message.timestamp is None and topic.last is not None and topic.last.payload == message.payload:
+                # A broker tells what it retains at every subscribe: an equal value is as old as it was.
+                message.timestamp = topic.last.timestamp
             topic.last = message
             if topic.unwanted != generation and observer is not None and not observer.observe(message):
                 topic.unwanted = generation

@@ -224,7 +224,9 @@ class Link:
             accepted = await self._open(address, version_5)
         self._versions[address.url] = version_5
         self.clock_suspect = False
-        self.grants = await self._session.subscribe(self._wanted(), session_present=accepted.session_present)
+        # A process that has just begun has no last values, whatever session the broker kept for the one before it.
+        resumed = accepted.session_present and self._connections > 0
+        self.grants = await self._session.subscribe(self._wanted(), session_present=resumed)
         if self.grants and all(grant.qos is None for grant in self.grants):
             raise UpstreamError(refusals(self.grants), slow=True)
         self._arrived(address, accepted)

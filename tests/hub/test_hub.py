@@ -189,6 +189,13 @@ def test_last_values_are_in_offset_order_and_a_cleared_topic_has_none():
     assert [m.topic for m in house.hub.last(lambda topic: topic == "a")] == ["a"]
 
 
+def test_a_retained_value_told_again_is_as_old_as_it_was():
+    house = House()
+    house.log.append([Message("a", b"1", 5.0, "u"), Message("b", b"1", 5.0, "u")])
+    house.log.append([Message("a", b"1", None, "u", True), Message("b", b"2", None, "u", True)])
+    assert [(m.topic, m.timestamp) for m in house.hub.last(lambda topic: True)] == [("a", 5.0), ("b", None)]
+
+
 def test_a_flood_of_new_topics_forgets_those_silent_longest():
     house = House(last_values=160)
     viewer = house.join("#")

@@ -362,3 +362,19 @@ async def test_a_busy_hub_leaves_messages_in_the_socket(
 
     collector.busy = False
     await collector.until(lambda: len(collector.messages) == 100)
+
+
+async def test_a_new_process_gets_what_is_retained_though_the_broker_kept_the_session(
+    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
+) -> None:
+    """With a session that is resumed, "retained only if new" left a restarted gateway without any last value."""
+    topics = (UpstreamTopic(filter="kept", qos=1),)
+    with MqttPublisher(mosquitto.port) as publisher:
+        publisher.publish("kept", "21.5", qos=1, retain=True)
+    first = make_link(mosquitto.url, protocol="5", topics=topics)
+    await collector.until(lambda: len(collector.messages) == 1)
+    await first.stop()
+
+    make_link(mosquitto.url, protocol="5", topics=topics)
+
+    await collector.until(lambda: [m.payload for m in collector.messages] == [b"21.5"] * 2)
