@@ -17,6 +17,7 @@ const TREND_EVERY = 3;
 export class CardView {
   visible = false;
   #card;
+  #single;
   #rows;
 
   /**
@@ -28,8 +29,9 @@ export class CardView {
     this.#card = card;
     this.title = h("h3", { title: card.device.id }, shortName(card.device));
     this.state = h("span", { class: "state" });
-    const names = single ? card.series.map(({ channel }) => channel ?? "") : labelsOf(card.series);
-    this.#rows = card.series.map((series, index) => new ReadingRow(series, context, names[index]));
+    this.#single = single;
+    const names = single ? [channelOf(card)] : labelsOf(card.series);
+    this.#rows = card.series.map((series, index) => new ReadingRow(series, context, names[index], single ? shortName(card.device) : ""));
     this.element = h(
       "article",
       { class: single ? "card single" : "card" },
@@ -41,7 +43,8 @@ export class CardView {
   /** @param {number} now */
   render(now) {
     const { device } = this.#card;
-    setText(this.state, device.state === "offline" ? `offline since ${clockTime(device.since ?? now, now)}` : "");
+    const since = this.#single ? "" : ` since ${clockTime(device.since ?? now, now)}`;
+    setText(this.state, device.state === "offline" ? `offline${since}` : "");
     setAttribute(this.element, "data-state", device.state);
     for (const row of this.#rows) row.render(now, isAbsent(device, row.series));
   }
@@ -56,6 +59,15 @@ export class CardView {
   }
 }
 
+/**
+ * The channel of a single reading, where its device has the same quantity in others too.
+ * @param {import("./grouping.js").Card} card
+ */
+function channelOf({ device, series: [one] }) {
+  const alike = [...device.series.values()].filter(({ quantity }) => quantity === one.quantity);
+  return alike.length > 1 ? (one.channel ?? "") : "";
+}
+
 class ReadingRow {
   #version = -1;
   #trendAt = 0;
@@ -64,8 +76,9 @@ class ReadingRow {
    * @param {Series} series
    * @param {import("./main.js").Context} context
    * @param {string} name
+   * @param {string} device for those who hear the link alone
    */
-  constructor(series, context, name) {
+  constructor(series, context, name, device) {
     this.series = series;
     this.number = h("b");
     this.unit = h("span", { class: "unit" });
@@ -80,6 +93,7 @@ class ReadingRow {
     this.link = h(
       "a",
       { href: context.href({ view: "chart", r: series.key, range: context.route.range }) },
+      device !== "" && h("span", { class: "unseen" }, `${device} ${seriesLabel(series)} `),
       h("span", { class: "label", title: seriesLabel(series) }, name),
       trend,
       h("span", { class: "reading" }, this.number, this.unit),
