@@ -5,6 +5,7 @@ and where the written ones leave less than the shares, the shares of the others 
 says can be refused.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -158,10 +159,7 @@ def machine_limits(root: Path = Path("/")) -> tuple[int | None, int]:
 
     Knows cgroup v2 (`memory.max`) and v1 (`memory.limit_in_bytes`); `root` is where /proc and /sys are found.
     """
-    meminfo = (root / "proc/meminfo").read_text("ascii")
-    total = re.search(r"^MemTotal:\s+(\d+) kB", meminfo, re.MULTILINE)
-    if total is None:
-        raise OSError(f"{root / 'proc/meminfo'} has no MemTotal")
+    total = _total_ram(root)
     limits = []
     for line in (root / "proc/self/cgroup").read_text().splitlines():
         # hierarchy-ID:controllers:path (cgroups(7)); v2 has the id 0 and no controllers.
@@ -170,7 +168,19 @@ def machine_limits(root: Path = Path("/")) -> tuple[int | None, int]:
             limits += _limits_up(root / "sys/fs/cgroup", path, "memory.max")
         elif "memory" in controllers.split(","):
             limits += _limits_up(root / "sys/fs/cgroup/memory", path, "memory.limit_in_bytes")
-    return min(limits, default=None), int(total.group(1)) * 1024
+    return min(limits, default=None), total
+
+
+def _total_ram(root: Path) -> int:
+    try:
+        meminfo = (root / "proc/meminfo").read_text("ascii")
+    except FileNotFoundError:
+        # Hidden by ProcSubset=pid (systemd.exec(5)): the C library asks the kernel by sysinfo(2).
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    total = re.search(r"^MemTotal:\s+(\d+) kB", meminfo, re.MULTILINE)
+    if total is None:
+        raise OSError(f"{root / 'proc/meminfo'} has no MemTotal")
+    return int(total.group(1)) * 1024
 
 
 def _limits_up(mount: Path, path: str, name: str) -> list[int]:

@@ -179,3 +179,9 @@ class TestMachineLimits:
         limit, ram = machine_limits()
         assert ram > 64 * MIB
         assert limit is None or limit > 0
+
+
+def test_ram_is_known_where_proc_shows_processes_only(tmp_path: Path) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("")
+    assert machine_limits(tmp_path) == (None, machine_limits()[1])

@@ -26,7 +26,7 @@ order of their names: tables are merged, `[[lists]]` get longer. Without any fil
   dropping a client; a file with a mistake changes nothing.
 
 **After a restart only**: a `[[listen]]` address or port, `gateway.name`, `gateway.state_dir`, `history.disk`,
-`disk_limit`, `disk_age`, `commit` and `durable`, `limits.payload`. A reload names them when they have changed.
+`disk_limit`, `disk_age`, `commit` and `durable`. A reload names them when they have changed.
 """
 
 

@@ -26,7 +26,6 @@ log = logging.getLogger("gateway")
 _AT_START = {
     "gateway": ("name", "state_dir"),
     "history": ("disk", "disk_limit", "disk_age", "commit", "durable"),
-    "limits": ("payload",),
 }
 
 
@@ -87,7 +86,7 @@ async def reload(house: House) -> list[str]:
     ring.limit, ring.age = plan.history, config.history.age
     if registry is not None:
         house.readings.replace(registry)
-    await house.upstreams.reload(config.upstream)
+    await house.upstreams.reload(config.upstream, payload_limit=config.limits.payload)
     left = needs_restart(old, config)
     if config != old:
         log.info("reloaded: %s; %s", ", ".join(changed(old, config)), first_word(config))

@@ -158,6 +158,11 @@ class Link:
         await asyncio.wait({old})
         await self._run()
 
+    def limit(self, payload: int) -> None:
+        """Pass on payloads up to so many bytes: the broker is told at a new connection."""
+        self._session.payload_limit = payload
+        self._again("limits.payload has changed")
+
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Done) -> None:
         """See UpstreamSender; `topic` is the viewers' one, with the prefix of this upstream."""
         bare = topic.removeprefix(self._settings.prefix)

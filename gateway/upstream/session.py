@@ -65,7 +65,7 @@ class Session:
         self._connector = connector
         self._counters = counters
         self._clock = clock
-        self._payload_limit = payload_limit
+        self.payload_limit = payload_limit
         self._remembered: list[Receipt] = []
         self._client: MqttClient | None = None
         self._answers: dict[int, asyncio.Future[Sequence[Any]]] = {}
@@ -136,7 +136,7 @@ class Session:
             will=will,
             names=names,
             own=own.encode(),
-            payload_limit=self._payload_limit,
+            payload_limit=self.payload_limit,
         )
         try:
             code, session_present, properties = await self._answer(self._connack, "no CONNACK from the broker")
@@ -210,7 +210,7 @@ class Session:
         properties = {
             "SessionExpiryInterval": min(int(settings.session_expiry), 0xFFFFFFFF),
             "ReceiveMaximum": settings.receive_maximum,
-            "MaximumPacketSize": self._payload_limit + OVERSIZE,
+            "MaximumPacketSize": self.payload_limit + OVERSIZE,
         }
         return {**properties, "TopicAliasMaximum": TOPIC_ALIASES} if aliases else properties
 

@@ -73,8 +73,12 @@ class Upstreams:
         """Say goodbye to all brokers, within about a second."""
         await asyncio.gather(*(link.stop() for link in self._links.values()))
 
-    async def reload(self, settings: Sequence[Upstream]) -> None:
-        """Links by the same name take over their new settings, others come and go."""
+    async def reload(self, settings: Sequence[Upstream], *, payload_limit: int | None = None) -> None:
+        """Links by the same name take over their new settings, others come and go; another limit makes them anew."""
+        if payload_limit is not None and payload_limit != self._payload_limit:
+            self._payload_limit = payload_limit
+            for present in self._links.values():
+                present.limit(payload_limit)
         before, self._links = self._links, {}
         for each in settings:
             link = before.pop(each.name, None)

@@ -233,3 +233,23 @@ async def test_a_second_upstream_shows_in_messages_of_clients_that_come_after(
     async with connect(f"{daemon.url}?topic=second/%23", compression=None, proxy=None) as client:
         single("second/b", b"1", hostname="127.0.0.1", port=shared_mosquitto.port, retain=False)
         assert (await receive(client, "message"))["upstream"] == "two"
+
+
+async def test_another_limit_of_payloads_counts_without_a_restart(
+    gateway: Callable[[str], Daemon], shared_mosquitto: Mosquitto
+) -> None:
+    upstream = f'[[upstream]]\nurls = ["{shared_mosquitto.url}"]\ntopics = [{{ filter = "payload/#" }}]\n'
+    daemon = gateway(upstream)
+    await daemon.logged("connected to")
+    daemon.config = upstream + '[limits]\npayload = "100 B"\n'
+    daemon.write_config()
+    assert await question(daemon, do="reload") == {"restart": []}
+    async with connect(f"{daemon.url}?topic=payload/%23", compression=None, proxy=None) as client:
+        while (await receive(client))["type"] != "upstream":
+            pass
+        told: dict[str, Any] = {}
+        async with asyncio.timeout(10):
+            while told.get("type") != "message":
+                single("payload/a", b"x" * 200, hostname="127.0.0.1", port=shared_mosquitto.port)
+                told = await receive(client)
+        assert told["size"] == 200
