@@ -1,47 +1,14 @@
 """Slow clients over real sockets: what they are told, that they hold nobody else up, and that memory comes back."""
 
 import asyncio
-import socket
 import time
 
 from support.edge import Edge, receive, say
+from support.sleeper import Sleeper, until
 
 from gateway.hub.outbox import Bounds
 
 KIB = b"x" * 1024
-
-
-def upgrade(query: str) -> bytes:
-    return (
-        f"GET /stream{query} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    ).encode()
-
-
-class Sleeper:
-    """A raw client with a small receive buffer that reads only when told to."""
-
-    def __init__(self, edge: Edge, query: str) -> None:
-        self.sock = socket.socket()
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.sock.connect(("127.0.0.1", edge.port))
-        self.sock.sendall(upgrade(query))
-        self.sock.setblocking(False)
-
-    def read(self, count: int = 1 << 20) -> bytes:
-        try:
-            return self.sock.recv(count)
-        except BlockingIOError:
-            return b""
-
-    def close(self) -> None:
-        self.sock.close()
-
-
-async def until(condition, seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is awaited is another task's state, which tells nobody
-            await asyncio.sleep(0.01)
 
 
 def flood(edge: Edge, count: int, topics: int = 1, payload: bytes = KIB) -> None:
@@ -53,7 +20,7 @@ def flood(edge: Edge, count: int, topics: int = 1, payload: bytes = KIB) -> None
 async def test_a_client_that_never_reads_is_ended_after_patience_and_gives_all_back():
     bounds = Bounds(soft=16_384, hard=65_536, patience=1.0)
     async with Edge(bounds=bounds) as edge:
-        sleeper = Sleeper(edge, "?topic=%23&replay=none")
+        sleeper = Sleeper(edge.port, "?topic=%23&replay=none")
         await until(lambda: edge.hub.audiences == 1)
         async with asyncio.timeout(20):
             while edge.server.connections:
@@ -69,7 +36,7 @@ async def test_a_client_that_never_reads_is_ended_after_patience_and_gives_all_b
 async def test_one_who_reads_a_little_learns_that_it_was_too_slow():
     bounds = Bounds(soft=16_384, hard=65_536, patience=0.5)
     async with Edge(bounds=bounds) as edge:
-        sleeper = Sleeper(edge, "?topic=%23&replay=none")
+        sleeper = Sleeper(edge.port, "?topic=%23&replay=none")
         await until(lambda: edge.hub.audiences == 1)
         got = b""
         async with asyncio.timeout(30):
@@ -85,7 +52,7 @@ async def test_one_who_reads_a_little_learns_that_it_was_too_slow():
 
 async def test_ninety_who_never_read_share_what_waits_and_a_healthy_one_has_all_of_it():
     async with Edge() as edge:
-        sleepers = [Sleeper(edge, "?topic=%23&replay=none") for _ in range(90)]
+        sleepers = [Sleeper(edge.port, "?topic=%23&replay=none") for _ in range(90)]
         await until(lambda: len(edge.server.connections) == 90)
         async with edge.connect("?topic=%23&replay=none") as client:
             await receive(client, "welcome")
@@ -112,7 +79,7 @@ async def test_ninety_who_never_read_share_what_waits_and_a_healthy_one_has_all_
 
 async def test_a_slow_client_in_mode_latest_is_sent_fewer_values_and_told_so():
     async with Edge(bounds=Bounds(soft=1 << 20, hard=1 << 22)) as edge:
-        sleeper = Sleeper(edge, "?topic=%23&replay=none&mode=latest&status=1")
+        sleeper = Sleeper(edge.port, "?topic=%23&replay=none&mode=latest&status=1")
         await until(lambda: edge.hub.audiences == 1)
         got = b""
         async with asyncio.timeout(30):
