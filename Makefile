@@ -46,11 +46,15 @@ test-all: $(STAMP)  ## the long and root-only tests that `make test` leaves out;
 conformance: $(STAMP)  ## the edge against the Autobahn test suite for RFC 6455, which needs PYTHON2=python2.7
 	@$(BIN)/python tests/conformance/run.py --python2 $(PYTHON2)
 
-soak: $(STAMP)  ## the whole gateway under viewers of all kinds for SECONDS=60: memory, descriptors, gaps
+soak: SECONDS = 600
+soak: $(STAMP)  ## SECONDS=600 each: a flapping broker, viewers of all kinds; then the model of order, 100,000 examples
 	@tests/install-debian.sh bench
+	@$(BIN)/python benchmarks/flapping.py $(SECONDS)
 	@$(BIN)/python benchmarks/soak.py $(SECONDS)
+	@SENSOR_GATEWAY_EXAMPLES=100000 $(PYTEST) -q --timeout 0 tests/edge/test_order.py
 
 fuzz: $(STAMP)  ## broken bytes at everything that takes bytes from strangers, for SECONDS=60
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
 	@$(BIN)/python tests/fuzz.py $(SECONDS)
 	@$(BIN)/python tests/guided_fuzz/run.py $(SECONDS)
 
@@ -58,6 +62,8 @@ bench: $(STAMP)  ## the gateway beside Mosquitto's WebSocket listener, on this m
 	@tests/install-debian.sh bench
 	@$(BIN)/python benchmarks/bench.py
 	@$(BIN)/python benchmarks/idle.py
+	@$(BIN)/python benchmarks/encode.py
+	@$(BIN)/python benchmarks/decode.py
 
 deb: $(STAMP)  ## a Debian package for this machine's Python and architecture, into dist/
 	@$(BIN)/python debian/build.py
