@@ -50,7 +50,19 @@ PLAN = (
     Wing(
         3,
         "gateway.logs",
-        ("offsets", "wear", "blocks", "store", "shelf", "worker", "sqlite", "history", "diskhistory", "jetstream", "choose"),
+        (
+            "offsets",
+            "wear",
+            "blocks",
+            "store",
+            "shelf",
+            "worker",
+            "sqlite",
+            "history",
+            "diskhistory",
+            "jetstream",
+            "choose",
+        ),
     ),
     Wing(3, "gateway.operations", ("lines", "repeats", "inherited", "logs", "notify", "health", "control", "explain")),
     Wing(
