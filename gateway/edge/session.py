@@ -107,6 +107,7 @@ class Session:
         self._told_at = self._began_at = room.clock()
         self._closed = False
         self._rate: Rate | None = None
+        self._latest = False
         self._news: set[str] = set()
         self._telling: list[Telling] = []
 
@@ -194,7 +195,7 @@ class Session:
 
     def _tune(self, now: float) -> None:
         """Where the client wants only the newest values, and not even those get through, send fewer."""
-        if not any(subscription.latest for subscription in self._table.values()):
+        if not self._latest:
             return
         rate = self._rate
         if rate is None:
@@ -428,6 +429,7 @@ class Session:
         hub, role = self._room.hub, self.role
         assert role is not None
         held = self._replays.held
+        self._latest = any(subscription.latest for subscription in self._table.values())
         table = tuple(sorted(self._paced(s) for s in self._table.values() if s.filter not in held))
         key = AudienceKey(self.dialect.variant(table), table, role.deny)
         news = self._news - held
