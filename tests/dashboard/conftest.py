@@ -1,9 +1,12 @@
 """A real browser for the page: Debian's Chromium, driven by Playwright."""
 
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -11,6 +14,15 @@ from support.browser import chromium
 from support.daemon import Daemon
 from support.mosquitto import Mosquitto
 from support.publisher import Publisher
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def charts() -> None:
+    """The chart library, built in now where npm was not there yet when the project was installed."""
+    run = subprocess.run([sys.executable, "hatch_build.py"], cwd=ROOT, capture_output=True, text=True, timeout=110)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.fixture(scope="module")
