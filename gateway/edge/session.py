@@ -442,6 +442,8 @@ class Session:
                 return
             hub.leave(self._wire, self.audience)
             self.audience = None
+            if self._closed:
+                return  # what was under way for it was more than it may have: nobody is left to join
         self._replays.moved(key if table and not self.dialect.copies else None)
         if table:
             self.audience = hub.join(self._wire, key)
