@@ -201,8 +201,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_address: Annotated[int, Row(k.whole(1, 1_000_000), "clients at once from one address")] = 100
     connections_per_user: Annotated[int, Row(k.whole(1, 1_000_000), "clients at once signed in as one user")] = 100
     accept_rate: Annotated[
-        int, Row(k.whole(1, 1_000_000), "new connections a second from one address; five times as many in a burst")
-    ] = 100
+        int | None,
+        Row(
+            k.auto(k.whole(1, 1_000_000)),
+            "new connections a second from one address, five times as many in a burst; auto: connections_per_address",
+        ),
+    ] = None
     message_size: Annotated[int, Row(k.size("1 KiB", "64 MiB"), "largest message that a client may send")] = 64 * 1024
     payload: Annotated[
         int, Row(k.size("1 B", "256 MiB"), "largest payload passed on; beyond it only its size is told")

@@ -39,7 +39,7 @@ def server_limits(config: Config, plan: MemoryPlan) -> ServerLimits:
         interval=config.heartbeat.interval,
         timeout=config.heartbeat.timeout,
         per_user=config.limits.connections_per_user,
-        accepts=config.limits.accept_rate,
+        accepts=config.limits.accept_rate or config.limits.connections_per_address,
     )
 
 
