@@ -14,7 +14,7 @@ from gateway.edge.commands import Replay as Wish
 from gateway.edge.frames import Desk
 from gateway.edge.thinning import Thinner
 from gateway.edge.wire import Wire
-from gateway.hub.audience import AudienceKey, Subscription, Variant, View
+from gateway.hub.audience import Audience, AudienceKey, Subscription, Variant, View
 from gateway.hub.batch import Batch
 from gateway.hub.hub import Hub
 from gateway.hub.log import BLOCK, RESTART, Log, Page, Selection
@@ -54,6 +54,7 @@ class Replay:
         self.complete = True
         self.waiting = False
         self.over = False
+        self.beside = False
         self._sent = 0
         self._denies = denies
         self._wanted = any_of(tuple(s.filter for s in subscriptions))
@@ -166,6 +167,10 @@ class Client(Protocol):
     @property
     def wire(self) -> Wire:
         """Where its frames go."""
+
+    @property
+    def audience(self) -> Audience | None:
+        """Where its live messages come from; None where no subscription is live yet."""
 
     def tell(self, event: events.Event) -> None:
         """Send an event in its place behind what already waits."""
@@ -351,7 +356,9 @@ class Replays:
             replay.count += len(portion)
             self._client.wire.push(Batch(self._desk.frames.encode(variant, portion), None))
             return
-        live = [(m, view._replace(replay=False)) for m, view in portion]
+        if replay.beside:
+            replay.count += len(portion)
+        live = [(m, view._replace(replay=replay.beside)) for m, view in portion]
         latest = any(s.latest for s in replay.subscriptions)
         self._client.wire.push(
             Batch(
@@ -366,9 +373,11 @@ class Replays:
         log = self._log
         if not replay.over:
             replay.over = True
-            self._client.tell(
-                events.Replayed(id=replay.id, count=replay.count, complete=replay.complete, offset=replay.cursor)
-            )
+            # Where other subscriptions of this client are live they have told newer messages: what came in meanwhile
+            # then belongs to the replay still, or live messages would go back.
+            replay.beside = self._client.audience is not None and not self._copies
+            if not replay.beside:
+                self._ended(replay)
         while replay.fetched < log.newest:
             replay.target = log.newest
             self._read(replay)
@@ -379,8 +388,15 @@ class Replays:
             if replay not in self._pending:
                 return  # a push has ended the client
         del self._pending[0]
+        if replay.beside:
+            self._ended(replay)
         self._tell_others(replay, replay.selection)
         self._client.rejoin()
+
+    def _ended(self, replay: Replay) -> None:
+        self._client.tell(
+            events.Replayed(id=replay.id, count=replay.count, complete=replay.complete, offset=replay.cursor)
+        )
 
     def _tell_others(self, replay: Replay, selection: Selection) -> None:
         if self._copies:
