@@ -150,7 +150,7 @@ class Freshness:
         watch = self._watches.get(topic)
         if watch is None:
             return self._begin(message)
-        if message.timestamp is None:
+        if message.retained:
             return (
                 watch.stale or watch.rhythm is not None
             )  # kept by the broker since nobody knows when: no sign of life
@@ -174,7 +174,7 @@ class Freshness:
         if last.offset != watch.offset:
             watch.offset = last.offset
             # Of a retained one nobody knows the age: it buys one more period, no more.
-            watch.checked = now if last.timestamp is None else max(watch.checked, self._heard_by(last.offset, now))
+            watch.checked = now if last.retained else max(watch.checked, self._heard_by(last.offset, now))
         after = watch.after
         if after is None:
             # It had no rhythm when it was looked for.
@@ -199,7 +199,7 @@ class Freshness:
         if after is None:
             if _WORDS.search(topic):
                 return False
-            if message.timestamp is None or not message.payload:
+            if message.retained or not message.payload:
                 return True
         if len(self._watches) >= self.most:
             self._sweep()

@@ -40,8 +40,12 @@ def test_a_damaged_block_is_found_out(data):
     body = bytearray(block.body)
     place = data.draw(st.integers(2, len(body) - 1))
     body[place] ^= 1 << data.draw(st.integers(0, 7))
-    with pytest.raises(DamagedBlock):
-        unpack(1, topics_of(block.topics), bytes(body))
+    try:
+        found = unpack(1, topics_of(block.topics), bytes(body))
+    except DamagedBlock:
+        return
+    # Deflate has bits that say nothing (RFC 1951, 3.2.4: up to the next byte): what is read is what was written.
+    assert found == messages
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\x78\x01\x01"])
