@@ -19,6 +19,8 @@ from gateway.logs.blocks import Packed, pack
 APPLICATION = 0x53474C31
 VERSION = 1
 PAGE = 4096
+WAL_HEADER = 32
+FRAME_HEADER = 24
 LARGEST = 2 * BLOCK  # messages of a block
 SMALL = 64  # messages of a block that is worth merging with its neighbours
 BUSY = 5.0  # seconds to wait for a checkpoint of the other connection
@@ -84,13 +86,13 @@ def boot_id() -> str:
 def torn(path: Path) -> bool:
     """Whether the write-ahead log was cut off: it ends within a frame, as none does that was only not closed.
 
-    A frame is a header of 24 bytes and a page, behind the log's header of 32 (SQLite, "WAL-mode File Format").
+    A frame is a header and a page, behind the log's own header (SQLite, "WAL-mode File Format").
     """
     try:
         size = os.stat(f"{path}-wal").st_size
     except OSError:
         return False  # there is none, or nothing at all can be read
-    return size == 0 or (size - 32) % (PAGE + 24) != 0
+    return size == 0 or (size - WAL_HEADER) % (FRAME_HEADER + PAGE) != 0
 
 
 def aside(path: Path) -> Path:
@@ -167,7 +169,8 @@ class Store:
         # Synced at every commit: they are rare, or they are what `durable` promises.
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA wal_autocheckpoint = {self._wal // PAGE}")
-        db.execute(f"PRAGMA journal_size_limit = {self._wal}")
+        # SQLite cuts the log to this size once it has been read back: between two frames, or it would look `torn`.
+        db.execute(f"PRAGMA journal_size_limit = {WAL_HEADER + self._wal // PAGE * (FRAME_HEADER + PAGE)}")
         db.execute("PRAGMA cache_size = -512")
         db.execute("PRAGMA secure_delete = OFF")
 
