@@ -89,4 +89,7 @@ def test_it_comes_back_by_itself_after_a_restart(secure_gateway, viewer, publish
     daemon.start()
     client.next("connected", seconds=20)
     with publisher.rhythm(10, lambda number: ("sensors/a", "after")):
-        assert client.next("message")["body"] == '"after"'
+        # What the broker retains comes first, to a gateway that has just begun.
+        while (body := client.next("message")["body"]) == "before":
+            continue
+        assert body == '"after"'

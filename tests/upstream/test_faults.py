@@ -183,7 +183,8 @@ async def test_a_broker_that_closes_after_suback_is_not_stormed_either(
         make_link(broker.url, backoff=Backoff(min=0.02, max=1.0, stable=30))
         await asyncio.sleep(3)
 
-        assert len(broker.peers) <= 20
+        # Drawn 20,000 times: 11 in the median, 38 at most. Without growth they would be 68, give or take 5.
+        assert len(broker.peers) <= 50
 
 
 async def test_a_takeover_that_the_broker_names_is_answered_by_a_long_wait(
