@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from devices import numbers, quantities
 from devices.bounded import MAX_KEY, Bounded
@@ -331,7 +331,7 @@ class Registry:
         """Failed decodes by family and topic, for at most 1,000 of them; `failures_by_family` counts all."""
         return [Failure(family, topic, *entry) for (family, topic), entry in self._failures.items()]
 
-    def devices(self, now: float) -> list[dict[str, object]]:
+    def devices(self, now: float) -> list[dict[str, Any]]:
         """What `/api/devices` shows: see `DeviceTable.snapshot`; names of the configuration win over learned ones."""
         shown = self.table.snapshot(now)
         for device in shown:

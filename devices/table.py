@@ -1,5 +1,7 @@
 """The devices heard of, for people: names, areas, availability, and the last value of every quantity."""
 
+from typing import Any
+
 from devices.bounded import MAX_KEY, Bounded
 from devices.reading import Reading, Value
 
@@ -82,7 +84,7 @@ class DeviceTable:
         """Remove a device, as after its retained topics were cleared."""
         self._devices.pop(device, None)
 
-    def snapshot(self, now: float) -> list[dict[str, object]]:
+    def snapshot(self, now: float) -> list[dict[str, Any]]:
         """JSON-ready: device, name, area, family, state, since, channels → quantities → value, unit, age, time, topic.
 
         The channel of the device itself is "". Times are Unix seconds, `age` is seconds since receipt.
@@ -90,7 +92,7 @@ class DeviceTable:
         return [_shown(name, device, now) for name, device in self._devices.items()]
 
 
-def _shown(name: str, device: _Device, now: float) -> dict[str, object]:
+def _shown(name: str, device: _Device, now: float) -> dict[str, Any]:
     channels: dict[str, dict[str, object]] = {}
     for (channel, quantity), (value, unit, time, received, topic, flag) in device.values.items():
         channels.setdefault(channel or "", {})[quantity] = {

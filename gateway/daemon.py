@@ -21,12 +21,13 @@ from devices.registry import Registry
 from gateway import __version__
 from gateway.config import Config, first_word
 from gateway.edge import static
+from gateway.edge.api import devices
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.native import JsonVariant
 from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.dialects.sse import Sse
 from gateway.edge.frames import Desk
-from gateway.edge.front import Front
+from gateway.edge.front import Front, Resource
 from gateway.edge.history import Archive
 from gateway.edge.listeners import SEND_BUFFER
 from gateway.edge.rules import access_of, endpoints_of, judge_of
@@ -159,6 +160,9 @@ class Daemon:
         freshness.start(loop.call_later)
         service = self.service = Service(self)
         await service.open()
+        self.server.front.resources["/api/devices"] = Resource(
+            "", lambda who, target: devices(room, self.readings, who)
+        )
         self.addresses = self.server.listen(endpoints_of(config), service.inherited)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
