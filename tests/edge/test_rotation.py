@@ -1,5 +1,6 @@
 """A certificate swapped under load: the daemon itself, clients that stay, clients that keep coming."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -8,12 +9,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from support.daemon import Daemon
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 
 from gateway.commands.certificates import make_self_signed
 
@@ -63,11 +64,11 @@ def put(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("told", [False, True], ids=["by the files alone", "by SIGHUP"])
-def test_no_client_is_dropped_and_the_new_one_is_served_within_two_seconds(
+async def test_no_client_is_dropped_and_the_new_one_is_served_within_two_seconds(
     daemon: Rotating, tmp_path: Path, told: bool
 ) -> None:
     url = f"wss://localhost:{daemon.port}/stream?topic=%23"
-    before = served(daemon.port)
+    before = await asyncio.to_thread(served, daemon.port)
     stop = threading.Event()
     failures: list[str] = []
     shaken = [0]
@@ -80,35 +81,36 @@ def test_no_client_is_dropped_and_the_new_one_is_served_within_two_seconds(
             except OSError as error:
                 failures.append(str(error))
 
-    stay = ExitStack()
-    viewers = [stay.enter_context(connect(url, ssl=anything(), compression=None, proxy=None)) for _ in range(20)]
-    knockers = [threading.Thread(target=knock) for _ in range(3)]
-    for thread in knockers:
-        thread.start()
-    try:
-        new = make_self_signed(tmp_path, ["localhost", "panel.lan"])
-        # The certificate comes a moment before its key, as most tools write them.
-        put(new.certificate, daemon.folder / "certificate.pem")
-        time.sleep(0.7)
-        assert served(daemon.port) == before
-        put(new.key, daemon.folder / "key.pem")
-        began = time.monotonic()
-        if told:
-            os.kill(daemon.pid, signal.SIGHUP)
-        while served(daemon.port) == before:
-            assert time.monotonic() - began < 2.0
-        for viewer in viewers:
-            viewer.send('{"type":"ping","id":1}')
-            while '"pong"' not in viewer.recv(5):
-                pass
-    finally:
-        stop.set()
-        for thread in knockers:
-            thread.join()
-        stay.close()
+    async with AsyncExitStack() as stay:
+        # Not websockets' client with threads: one of them reads the session tickets of TLS 1.3 while another writes the
+        # request, and once in some six hundred handshakes the request is lost, whatever the server (CPython 3.11).
+        viewers = [
+            await stay.enter_async_context(connect(url, ssl=anything(), compression=None, proxy=None))
+            for _ in range(20)
+        ]
+        knockers = [asyncio.create_task(asyncio.to_thread(knock)) for _ in range(3)]
+        try:
+            new = make_self_signed(tmp_path, ["localhost", "panel.lan"])
+            # The certificate comes a moment before its key, as most tools write them.
+            put(new.certificate, daemon.folder / "certificate.pem")
+            await asyncio.to_thread(_until, lambda: "do not belong together" in daemon.log)
+            assert await asyncio.to_thread(served, daemon.port) == before
+            put(new.key, daemon.folder / "key.pem")
+            began = time.monotonic()
+            if told:
+                os.kill(daemon.pid, signal.SIGHUP)
+            while await asyncio.to_thread(served, daemon.port) == before:
+                assert time.monotonic() - began < 2.0
+            for viewer in viewers:
+                await viewer.send('{"type":"ping","id":1}')
+                async with asyncio.timeout(5):
+                    while '"pong"' not in await viewer.recv():
+                        pass
+        finally:
+            stop.set()
+            await asyncio.gather(*knockers)
     assert failures == []
     assert shaken[0] > 50
-    assert "do not belong together" in daemon.log
 
 
 def test_a_broken_set_stops_the_start_and_not_a_running_gateway(daemon: Rotating) -> None:
