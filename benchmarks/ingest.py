@@ -21,8 +21,8 @@ from gateway.hub.message import Message
 from gateway.hub.ports import UpstreamState
 from gateway.upstream.acknowledgements import Acknowledgements
 from gateway.upstream.bufferedsocket import BufferedSocket
-from gateway.upstream.client import TURN
 from gateway.upstream.counters import Counters
+from gateway.upstream.intake import TURN
 from gateway.upstream.link import Link
 from gateway.upstream.names import TopicNames
 

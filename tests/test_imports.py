@@ -43,8 +43,10 @@ PLAN = (
         "gateway.upstream",
         (
             *("backoff", "counters", "properties", "names", "address", "acknowledgements"),
-            *("bufferedsocket", "websocket", "connector", "subscriptions", "client", "pahocheck"),
-            *("announcer", "canary", "publishing", "session", "failback", "link", "upstreams"),
+            *("bufferedsocket", "websocket", "connector", "subscriptions"),
+            *("handed", "pahocheck", "intake", "keepalive", "inflight", "clientevents", "client"),
+            *("announcer", "canary", "publishing", "session", "failback"),
+            *("following", "presence", "sight", "link", "upstreams"),
         ),
     ),
     Wing(

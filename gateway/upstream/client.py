@@ -1,18 +1,17 @@
-"""paho on the event loop, without its threads: readiness in, messages and events out.
+"""One MQTT identity over its connections: paho on the event loop, without its threads.
 
-Private parts of paho that this relies on: `_create_socket` (override), `_packet_queue`, `_keepalive`,
-`_last_bytes_received`, `_max_inflight_messages`, `_out_messages`, `_update_inflight`. `pahocheck.py` tries them before
-anything connects.
+Private parts of paho that this relies on, with `intake`, `keepalive` and `inflight`: `_create_socket` (override),
+`_packet_queue`, `_keepalive`, `_last_bytes_received`, `_max_inflight_messages`, `_out_messages`, `_update_inflight`.
+`pahocheck.py` tries them before anything connects.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -20,69 +19,19 @@ from gateway.errors import UpstreamError
 from gateway.hub.message import Message
 from gateway.hub.ports import Publisher
 from gateway.upstream.acknowledgements import Acknowledgements, Receipt
-from gateway.upstream.bufferedsocket import FOREIGN, MORE, BufferedSocket, ProtocolBreach, Transport
+from gateway.upstream.bufferedsocket import BufferedSocket, Transport
+from gateway.upstream.clientevents import Events
 from gateway.upstream.connector import plain
 from gateway.upstream.counters import Counters
+from gateway.upstream.handed import Paho, PahoLog, make_paho
+from gateway.upstream.inflight import hold_back, send_waiting, take_up
+from gateway.upstream.intake import Intake
+from gateway.upstream.keepalive import Keepalive
 from gateway.upstream.names import TopicNames
 
-logger = logging.getLogger("gateway.upstream")
-
-TURN = 512
-"""Packets taken in per turn of the loop at most, so that nothing else waits for more than a few milliseconds."""
-LEAST_TURN = 16
-TURN_TIME = 0.004
-"""Seconds; a turn that took longer, since much of it was new to the hub, makes the next ones shorter."""
-BUSY_POLL = 0.001
-OUTGOING_IN_FLIGHT = 20
-"""QoS 1 and 2 messages sent and not answered: what brokers that announce nothing (MQTT 3.1.1) take by default."""
 CLOSED = "the broker closed the connection"
-_KEEPALIVE_SHARE = 0.6
 _PUBACK = 0x40
 _KEEPALIVE_TIMEOUT = 0x8D
-
-
-class Events(Protocol):
-    """What a link hears of its client. Nothing comes after `lost` until the next `open`."""
-
-    def connack(self, code: Any, session_present: bool, properties: Any) -> None:
-        """The broker accepted the connection, or refused it (`code.is_failure`); then `lost` follows."""
-
-    def suback(self, mid: int, codes: Sequence[Any]) -> None:
-        """The broker answered a SUBSCRIBE."""
-
-    def published(self, mid: int, failure: str | None) -> None:
-        """The broker has a message (QoS 0: the socket has it), or refused it."""
-
-    def probe(self, payload: bytes) -> None:
-        """The link's own probe came round."""
-
-    def lost(self, reason: str, code: int | None) -> None:
-        """The connection is over; `code` is the reason code of the broker's DISCONNECT, where it sent one."""
-
-
-class Paho(mqtt.Client):
-    """paho's client on a socket that it is handed instead of opening one, which would block the loop."""
-
-    handed: BufferedSocket | None = None
-
-    def _create_socket(self) -> Any:
-        handed, self.handed = self.handed, None
-        if handed is None:
-            raise UpstreamError("paho asked for a socket of its own accord")
-        return handed
-
-
-class PahoLog:
-    """What paho logs, at level debug, since the link tells each change itself; but a fault in our callbacks is one."""
-
-    def __init__(self, upstream: str) -> None:
-        self._upstream = upstream
-
-    def log(self, level: int, form: str, *arguments: object) -> None:
-        if form.startswith("Caught exception"):
-            logger.error("upstream %s: a fault in the gateway: " + form, self._upstream, *arguments, exc_info=True)
-        else:
-            logger.debug("upstream %s: " + form, self._upstream, *arguments)
 
 
 class MqttClient:
@@ -106,38 +55,29 @@ class MqttClient:
         self.clean: Final = clean
         self._loop = loop
         self._upstream = upstream
-        self._publisher = publisher
         self._events = events
         self._counters = counters
         self._clock = clock
         self._acknowledgements = Acknowledgements(self._send_acknowledgements)
         self._socket: BufferedSocket | None = None
-        self._messages: list[Message] = []
-        self._receipts: list[Receipt] = []
-        self._again: asyncio.Handle | None = None
-        self._tick_handle: asyncio.TimerHandle | None = None
-        self._tick_due = 0.0
-        self._tick_interval = 1.0
-        self._bytes_at_tick = 0
-        self._reading = False
-        self._budget = TURN
         self._over: str | None = None
-        self._keepalive = 1
         self._names = TopicNames(upstream)
         self._payload_limit = 0
         self._paho = self._make_paho()
+        self._intake: Final = Intake(
+            loop,
+            publisher=publisher,
+            acknowledgements=self._acknowledgements,
+            counters=counters,
+            clock=clock,
+            read=self._paho.loop_read,
+            probe=events.probe,
+            broke=self._broke,
+        )
+        self._keepalive: Final = Keepalive(loop, self._paho, counters, lambda: self._intake.reading)
 
     def _make_paho(self) -> Paho:
-        paho = Paho(
-            CallbackAPIVersion.VERSION2,
-            client_id=self.client_id,
-            clean_session=None if self.version_5 else self.clean,
-            protocol=MQTTProtocolVersion.MQTTv5 if self.version_5 else MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        # An exception that leaves a callback makes paho handle the same packet for ever.
-        paho.suppress_exceptions = True
+        paho = make_paho(self.client_id, version_5=self.version_5, clean=self.clean)
         paho.enable_logger(PahoLog(self._upstream))  # type: ignore[arg-type]
         paho.on_connect = self._on_connect
         paho.on_subscribe = self._on_subscribe
@@ -187,16 +127,14 @@ class MqttClient:
         paho.will_clear()
         if will is not None:
             paho.will_set(will[0], will[1], qos=1, retain=True)
-        self._keepalive = max(1, int(keepalive * _KEEPALIVE_SHARE))
         options: dict[str, Any] = {}
         if self.version_5:
             connect: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             for name, value in properties.items():
                 setattr(connect, name, value)
             options = {"clean_start": self.clean, "properties": connect}
-        paho.connect_async("broker", 1, self._keepalive, **options)
+        paho.connect_async("broker", 1, self._keepalive.choose(keepalive), **options)
         self._over = None
-        self._bytes_at_tick = self._counters.bytes
         self._socket = paho.handed = BufferedSocket(
             transport,
             upstream=self._upstream,
@@ -208,12 +146,9 @@ class MqttClient:
             own=own,
         )
         paho.reconnect()
-        for message in paho._out_messages.values():
-            # paho would send all of them again at CONNACK, whatever the broker's Receive Maximum.
-            if message.state == MessageState.MQTT_MS_PUBLISH:
-                message.state = MessageState.MQTT_MS_QUEUED
-        self._tick_interval = min(1.0, self._keepalive / 8)
-        self._schedule_tick()
+        hold_back(paho)
+        if self._socket is not None:
+            self._keepalive.begin()
 
     def subscribe(self, filters: list[tuple[str, Any]]) -> int:
         """Send SUBSCRIBE; returns its packet identifier, which `suback` names."""
@@ -258,99 +193,27 @@ class MqttClient:
             self._paho.loop_write()
             self.abort("disconnected by us")
 
-    # Reading
+    def _broke(self, reason: str) -> None:
+        self._over = reason
+
+    # The socket, and what comes over it
 
     def _on_socket_open(self, paho: Any, userdata: Any, sock: Any) -> None:
-        self._loop.add_reader(sock.fileno(), self._readable)
-        self._reading = True
+        self._intake.begin(sock)
 
     def _on_socket_close(self, paho: Any, userdata: Any, sock: Any) -> None:
-        # paho closes right after: the number of the descriptor may be somebody else's from then on.
-        self._loop.remove_reader(sock.fileno())
+        self._intake.end()
         self._loop.remove_writer(sock.fileno())
-        self._reading = False
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
-        if self._tick_handle is not None:
-            self._tick_handle.cancel()
-            self._tick_handle = None
+        self._keepalive.end()
 
-    def _readable(self) -> None:
-        if self._again is None:  # else the rest of the buffer comes first, in its own turn
-            self._turn()
+    def _on_register_write(self, paho: Any, userdata: Any, sock: Any) -> None:
+        self._loop.add_writer(sock.fileno(), self._write)
 
-    def _turn(self) -> None:
-        self._again = None
-        sock = self._socket
-        if sock is None:
-            return
-        if self._publisher.busy:
-            if self._reading:
-                self._loop.remove_reader(sock.fileno())
-                self._reading = False
-            self._again = self._loop.call_later(BUSY_POLL, self._turn)
-            return
-        if not self._reading:
-            self._loop.add_reader(sock.fileno(), self._readable)
-            self._reading = True
-        spent = False
-        begin = time.perf_counter()
-        try:
-            spent = self._take(sock)
-        except ProtocolBreach as breach:
-            self._over = str(breach)
-            sock.end(breach)
-        finally:
-            if spent and self._socket is sock:
-                self._again = self._loop.call_soon(self._turn)
-            self._hand_on()
-            self._pace(time.perf_counter() - begin)
-        if sock.ended and not spent and self._socket is sock:
-            self._paho.loop_read()
+    def _on_unregister_write(self, paho: Any, userdata: Any, sock: Any) -> None:
+        self._loop.remove_writer(sock.fileno())
 
-    def _pace(self, took: float) -> None:
-        """Fit the next turn to what a packet costs the hub at present."""
-        if took > TURN_TIME:
-            self._budget = max(LEAST_TURN, self._budget // 2)
-        elif took < TURN_TIME / 4 and self._budget < TURN:
-            self._budget = min(TURN, self._budget * 2)
-
-    def _take(self, sock: BufferedSocket) -> bool:
-        """Take in what is there, at most a turn's worth; whether more may be waiting."""
-        budget = self._budget
-        now = self._clock()
-        while True:
-            reason, budget = sock.take(self._messages, self._receipts, now, budget)
-            if sock.probes:
-                for payload in sock.probes:
-                    self._events.probe(payload)
-                sock.probes.clear()
-            if reason == FOREIGN:
-                budget -= 1
-                code = self._paho.loop_read()
-                if code != MQTTErrorCode.MQTT_ERR_SUCCESS or self._socket is not sock:
-                    return False
-                if budget <= 0:
-                    return True
-            elif reason == MORE:
-                if sock.ended or not sock.fill():
-                    return False
-            else:
-                return True
-
-    def _hand_on(self) -> None:
-        messages, receipts = self._messages, self._receipts
-        self._counters.turns += 1
-        if not messages and not receipts:
-            return
-        self._messages, self._receipts = [], []
-        durable = self._acknowledgements.take_in(receipts) if receipts else None
-        self._counters.messages += len(messages)
-        if messages:
-            self._publisher.publish(messages, durable)
-        elif durable is not None:
-            durable()
+    def _write(self) -> None:
+        self._paho.loop_write()
 
     def _on_message(self, paho: Any, userdata: Any, message: mqtt.MQTTMessage) -> None:
         """QoS 2, after PUBREL, and whatever the buffered socket left to paho."""
@@ -364,7 +227,7 @@ class MqttClient:
             payload, size = b"", len(payload)
             self._counters.oversize += 1
         now = None if message.retain else self._clock()
-        self._messages.append(Message(topic, payload, now, self._upstream, message.retain, size))
+        self._intake.messages.append(Message(topic, payload, now, self._upstream, message.retain, size))
 
     def _send_acknowledgements(self, mids: list[int]) -> None:
         if self.connected:
@@ -372,60 +235,19 @@ class MqttClient:
             packet = b"".join([b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids])
             self._paho._packet_queue(_PUBACK, packet, mids[-1], 1)
 
-    # Writing and time
-
-    def _on_register_write(self, paho: Any, userdata: Any, sock: Any) -> None:
-        self._loop.add_writer(sock.fileno(), self._write)
-
-    def _on_unregister_write(self, paho: Any, userdata: Any, sock: Any) -> None:
-        self._loop.remove_writer(sock.fileno())
-
-    def _write(self) -> None:
-        self._paho.loop_write()
-
-    def _schedule_tick(self) -> None:
-        self._tick_due = self._loop.time() + self._tick_interval
-        self._tick_handle = self._loop.call_later(self._tick_interval, self._tick)
-
-    def _tick(self) -> None:
-        self._tick_handle = None
-        sock = self._socket
-        if sock is None:
-            return
-        # Bytes prove the link alive even when the PINGRESP stands behind a large message. While we do not read
-        # ourselves, or did not run, silence proves nothing.
-        asleep = self._loop.time() - self._tick_due > self._tick_interval
-        if self._counters.bytes != self._bytes_at_tick or asleep or not self._reading:
-            self._bytes_at_tick = self._counters.bytes
-            self._paho._last_bytes_received = time.monotonic()
-        self._paho.loop_misc()
-        if self._socket is sock:
-            self._schedule_tick()
-
     # What paho tells
 
     def _on_connect(self, paho: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         if not code.is_failure:
-            # A shorter interval than the server's is allowed, a longer one is not (MQTT 5.0, 3.2.2.3.14).
-            self._paho._keepalive = min(self._paho._keepalive or self._keepalive, self._keepalive)
+            self._keepalive.accepted()
             self._acknowledgements.connected(flags.session_present)
-            limit = getattr(properties, "ReceiveMaximum", OUTGOING_IN_FLIGHT)
-            self._paho._max_inflight_messages = min(OUTGOING_IN_FLIGHT, limit)
-            self._resume_outgoing()
+            if take_up(self._paho, properties):
+                self._loop.call_soon(self._send_waiting)
         self._events.connack(code, flags.session_present, properties)
-
-    def _resume_outgoing(self) -> None:
-        """Let PUBRELs go first, since paho stops at the first message that waits; then those that may be in flight."""
-        messages = self._paho._out_messages
-        for mid, message in reversed(list(messages.items())):
-            if message.state == MessageState.MQTT_MS_RESEND_PUBREL:
-                messages.move_to_end(mid, last=False)
-        if messages:
-            self._loop.call_soon(self._send_waiting)
 
     def _send_waiting(self) -> None:
         if self.connected:
-            self._paho._update_inflight()
+            send_waiting(self._paho)
 
     def _on_subscribe(self, paho: Any, userdata: Any, mid: int, codes: list[Any], properties: Any) -> None:
         self._events.suback(mid, codes)

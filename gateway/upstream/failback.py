@@ -1,18 +1,23 @@
-"""Whether a broker would take us: a connect of its own beside the link's, under another client id."""
+"""Back to the first url: a connect of its own beside the link's, under another client id, tells whether it answers."""
 
 import asyncio
+import logging
+import random
 import time
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from gateway.config import Upstream
+from gateway.errors import UpstreamError
 from gateway.hub.message import Message
-from gateway.upstream.address import Address
+from gateway.upstream.address import Address, parse
 from gateway.upstream.connector import Connector
 from gateway.upstream.counters import Counters
 from gateway.upstream.names import TopicNames
-from gateway.upstream.session import Session
+from gateway.upstream.session import Session, VersionRefused
+
+logger = logging.getLogger("gateway.upstream")
 
 
 class _Nowhere:
@@ -48,3 +53,25 @@ async def try_broker(
         )
     finally:
         await session.close(1.0)
+
+
+async def watch_first(
+    settings: Upstream, versions: dict[str, bool], *, connector: Connector, loop: asyncio.AbstractEventLoop
+) -> str:
+    """While the link is at another url: try the first one now and then; return it once it answers.
+
+    `versions` holds by url whether a broker speaks MQTT 5, as far as known; what is found out is added.
+    """
+    first = parse(settings.urls[0])
+    interval = max(settings.backoff.stable, settings.backoff.min)
+    while True:
+        await asyncio.sleep(interval * random.uniform(0.75, 1.25))
+        version_5 = settings.protocol != "3.1.1" and versions.get(first.url, True)
+        try:
+            await try_broker(first, settings, version_5=version_5, connector=connector, loop=loop)
+        except VersionRefused:
+            versions[first.url] = False
+        except UpstreamError as error:
+            logger.debug("upstream %s: %s is not back yet: %s", settings.name, first.url, error)
+        else:
+            return first.url

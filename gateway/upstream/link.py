@@ -2,36 +2,34 @@
 
 import asyncio
 import logging
-import random
-import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.config import Upstream
+from gateway.config import Upstream, UpstreamTopic
 from gateway.errors import UpstreamError
 from gateway.hub.message import Message
 from gateway.hub.ports import BLIND, CONNECTED, CONNECTING, REFUSED, WAITING, Publisher, UpstreamListener, UpstreamState
 from gateway.upstream.address import Address, parse
 from gateway.upstream.announcer import Announcer
 from gateway.upstream.backoff import Backoff
-from gateway.upstream.canary import Canary, Cure, cure
 from gateway.upstream.client import CLOSED
 from gateway.upstream.connector import CertificateNotYetValid, Connector
 from gateway.upstream.counters import Counters
-from gateway.upstream.failback import try_broker
-from gateway.upstream.names import TopicNames
+from gateway.upstream.failback import watch_first
+from gateway.upstream.following import Following
 from gateway.upstream.pahocheck import verify_paho
-from gateway.upstream.publishing import Done, Outgoing, Terms
+from gateway.upstream.presence import Presence
+from gateway.upstream.publishing import Done, Outgoing
 from gateway.upstream.session import Accepted, Session, TakenOver, VersionRefused
-from gateway.upstream.subscriptions import Grant, refusals, summary, wanted
+from gateway.upstream.sight import Sight
+from gateway.upstream.subscriptions import Grant
 
 logger = logging.getLogger("gateway.upstream")
 
 STOP_LIMIT = 1.0
-BIRTH_GRACE = 2.0
 SOON = 0.05
 SUSPICIOUS = 3
 
@@ -56,13 +54,13 @@ class Link:
         durable: bool = False,
     ) -> None:
         self.counters = Counters()
-        self.grants: Sequence[Grant] = ()
         self.clock_suspect = False
         self._settings = settings
         self._listener = listener
         self._loop = loop
         self._gateway = gateway
         self._durable = durable
+        self._following = Following(settings, durable=durable, own=self._canary_topic())
         self._announcer = Announcer(settings.name, listener, clock)
         self._connector = Connector(settings.name, loop, clock)
         self._outgoing = Outgoing(loop, self.counters, self._send)
@@ -74,19 +72,16 @@ class Link:
             clock=clock,
             payload_limit=payload_limit,
             published=self._outgoing.published,
-            probe=self._probe,
+            probe=self._came_back,
         )
         self._backoff = Backoff(settings.backoff.min, settings.backoff.max)
-        self._canary: Canary | None = None
-        self._names = self._table()
+        self._presence = self._make_presence()
+        self._sight = self._make_sight()
         self._versions: dict[str, bool] = {}  # url → whether it speaks MQTT 5, as far as known
-        self._suffix = ""
         self._details = ""
-        self._terms = Terms()
         self._index = 0
         self._connections = 0
         self._short = 0  # connections in a row that did not stand for `backoff.stable`
-        self._birth: float | None = None
         self._stopping = False
         self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -107,6 +102,11 @@ class Link:
         return self._announcer.state
 
     @property
+    def grants(self) -> Sequence[Grant]:
+        """What the broker answered to each filter."""
+        return self._following.grants
+
+    @property
     def connected(self) -> bool:
         """Whether the broker has accepted us and the filters."""
         return self.state.state in (CONNECTED, BLIND)
@@ -125,7 +125,7 @@ class Link:
     async def stop(self) -> None:
         """Say goodbye to the broker (`offline`, DISCONNECT) and end, within about a second."""
         self._stopping = True
-        self._say("offline")
+        self._presence.leave()
         await self._session.close(STOP_LIMIT)
         if self._task is not None:
             self._task.cancel()
@@ -140,13 +140,13 @@ class Link:
             self._backoff = Backoff(settings.backoff.min, settings.backoff.max)
         if replace(old, backoff=settings.backoff, prefer_first=settings.prefer_first) == settings:
             return
-        self._names = self._table()
+        self._following.take_over(settings, self._canary_topic())
         if replace(old, topics=settings.topics) == settings and self._session.connected:
-            self._help(self._change_filters(old))
+            self._help(self._change_filters(old.topics))
             return
         self._versions.clear()
-        self._canary = None
-        self._suffix = ""
+        self._presence = self._make_presence()
+        self._sight = self._make_sight()
         self._index = 0
         self._announcer.change(CONNECTING, reason="the configuration has changed")
         if self._task is not None:
@@ -161,7 +161,7 @@ class Link:
     def limit(self, payload: int) -> None:
         """Pass on payloads up to so many bytes: the broker is told at a new connection."""
         self._session.payload_limit = payload
-        self._again("limits.payload has changed")
+        self.reconnect("limits.payload has changed")
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Done) -> None:
         """See UpstreamSender; `topic` is the viewers' one, with the prefix of this upstream."""
@@ -204,7 +204,7 @@ class Link:
         else:
             delay = self._backoff.next_slow() if all(each.slow for each in failures) else self._backoff.next()
         refused = error.slow and not isinstance(error, TakenOver)
-        if not (self._is_blind and self._hurry.is_set()):
+        if not (self._sight.is_blind and self._hurry.is_set()):
             self._announcer.change(REFUSED if refused else WAITING, url=address.url, reason=error.text, retry_in=delay)
         self._hurry.clear()
         try:
@@ -231,14 +231,14 @@ class Link:
         self.clock_suspect = False
         # A process that has just begun has no last values, whatever session the broker kept for the one before it.
         resumed = accepted.session_present and self._connections > 0
-        self.grants = await self._session.subscribe(self._wanted(), session_present=resumed)
-        if self.grants and all(grant.qos is None for grant in self.grants):
-            raise UpstreamError(refusals(self.grants), slow=True)
+        await self._following.subscribe(self._session, session_present=resumed)
+        if self._following.is_all_refused:
+            raise UpstreamError(self._following.refusals(), slow=True)
         self._arrived(address, accepted)
 
     async def _open(self, address: Address, version_5: bool) -> Accepted:
         settings = self._settings
-        client_id = settings.client_id + self._suffix
+        client_id = settings.client_id + self._sight.suffix
         if not self._session.keeps(settings, version_5, client_id):
             self._outgoing.lost(resent=False)
         return await self._session.connect(
@@ -246,55 +246,44 @@ class Link:
             settings,
             version_5=version_5,
             client_id=client_id,
-            names=self._names,
-            will=(self._status_topic(), b"offline") if settings.status else None,
-            own=self._canary_topic(),
+            names=self._following.names,
+            will=self._presence.will,
+            own=self._following.own,
             # paho takes in QoS 2 itself and knows no aliases.
-            aliases=all(qos < 2 for _, qos in self._wanted()),
+            aliases=all(qos < 2 for _, qos in self._following.wanted()),
         )
 
     def _arrived(self, address: Address, accepted: Accepted) -> None:
         """Connected and subscribed: say so, and do what waited for it."""
         self._connections += 1
-        self._terms = accepted.terms
         version = "MQTT 5" if self._session.version_5 else "MQTT 3.1.1"
         self._details = f"{version}, session {'resumed' if accepted.session_present else 'new'}"
-        if not self._is_blind:
+        if not self._sight.is_blind:
             self._tell_connected(address.url)
         if self._connections > 1:
             self.counters.reconnects += 1
             # No session keeps messages of QoS 0.
-            if not accepted.session_present or any(grant.qos == 0 for grant in self.grants):
+            if not accepted.session_present or not self._following.keeps_all():
                 self.counters.gaps += 1
                 self._listener.upstream_gap(self.name)
-        self._say("online")
-        self._birth = self._loop.time() if self._settings.status else None
+        self._presence.born(accepted.terms)
         self._outgoing.connected(accepted.terms)
-        if self._settings.canary:
-            if self._canary is None:
-                self._canary = Canary(
-                    self._loop,
-                    self._settings.canary,
-                    send=self._send_probe,
-                    missed=self._blind,
-                    seen=lambda: self._tell_connected(self.state.url),
-                )
-            self._canary.start()
+        self._sight.start()
 
     async def _stay(self, address: Address) -> UpstreamError:
         """Until the connection is lost, and why."""
         stable = self._loop.call_later(self._settings.backoff.stable, self._stands)
         if self._settings.prefer_first and address.url != self._settings.urls[0]:
-            self._help(self._watch_first())
+            self._help(self._go_back())
         try:
             error = await self._session.wait_lost()
         finally:
             stable.cancel()
-        if self._birth is not None and self._loop.time() - self._birth < BIRTH_GRACE and not self._stopping:
+        if self._presence.is_to_blame() and not self._stopping:
             return UpstreamError("broker closed after our birth message: not allowed to publish?", slow=error.slow)
         self._short += 1
         if self._short >= SUSPICIOUS and error.text == CLOSED:
-            client_id = self._settings.client_id + self._suffix
+            client_id = self._settings.client_id + self._sight.suffix
             text = (
                 f"{error.text}, as it does soon after every connect: is there another client with the id {client_id}?"
             )
@@ -310,110 +299,67 @@ class Link:
         """End what belongs to a connection."""
         for helper in self._helpers:
             helper.cancel()
-        if self._canary is not None:
-            self._canary.stop()
+        self._sight.stop()
         self._session.drop("given up")
         self._outgoing.lost(resent=True)
-        self._birth = None
-
-    def _again(self, reason: str) -> None:
-        """Connect anew without waiting."""
-        self._hurry.set()
-        self._session.drop(reason)
+        self._presence.lost()
 
     def _tell_connected(self, url: str | None) -> None:
-        details = f"{self._details}, {summary(self.grants)}"
-        self._announcer.change(CONNECTED, url=url, reason=refusals(self.grants) or None, details=details)
-
-    # What is asked for
-
-    def _wanted(self) -> list[tuple[str, int]]:
-        return wanted(self._settings.topics, durable=self._durable, own=self._canary_topic())
-
-    def _table(self) -> TopicNames:
-        """Kept over connections, so that a topic is the very same str as long as the settings stand."""
-        settings = self._settings
-        topics = [(topic.filter, topic.exclude) for topic in settings.topics]
-        return TopicNames(settings.name, settings.prefix, topics, self._canary_topic().encode())
-
-    async def _change_filters(self, old: Upstream) -> None:
-        """Other filters within the connection: new ones subscribed, those gone unsubscribed."""
-        before = dict(wanted(old.topics, durable=self._durable, own=self._canary_topic()))
-        after = dict(self._wanted())
-        self._session.rename(self._names)
-        self._session.unsubscribe([filter for filter in before if filter not in after])
-        fresh = [(filter, qos) for filter, qos in after.items() if before.get(filter) != qos]
-        grants = {grant.filter: grant for grant in self.grants}
-        grants |= {grant.filter: grant for grant in await self._session.subscribe(fresh, session_present=False)}
-        self.grants = [grants[filter] for filter in after if filter in grants]
-        self._tell_connected(self.state.url)
+        following = self._following
+        details = f"{self._details}, {following.summary()}"
+        self._announcer.change(CONNECTED, url=url, reason=following.refusals() or None, details=details)
 
     # Our own messages
-
-    def _status_topic(self) -> str:
-        return self._settings.status.replace("{name}", self._gateway)
 
     def _canary_topic(self) -> str:
         return f"sensor-gateway/{self._gateway}/canary" if self._settings.canary else ""
 
-    def _say(self, text: str) -> None:
-        if self._settings.status and self._session.connected:
-            terms = self._terms
-            self._session.publish(self._status_topic(), text.encode(), min(1, terms.maximum_qos), terms.retain)
+    def _make_presence(self) -> Presence:
+        return Presence(self._loop, self._session, self._settings.status, self._gateway)
+
+    def _make_sight(self) -> Sight:
+        return Sight(self._loop, self.name, self._settings.canary, self.counters, self)
 
     def _send(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
         return self._session.publish(topic, payload, qos, retain)
 
-    def _send_probe(self, payload: bytes) -> None:
+    def _came_back(self, payload: bytes) -> None:
+        self._sight.came_back(payload)
+
+    # For the sight (sight.Patient)
+
+    def send_probe(self, payload: bytes) -> None:
         if self._session.connected:
-            self._session.publish(self._canary_topic(), payload, 0, False)
+            self._session.publish(self._following.own, payload, 0, False)
 
-    def _probe(self, payload: bytes) -> None:
-        if self._canary is not None:
-            self._canary.came_back(payload)
-
-    @property
-    def _is_blind(self) -> bool:
-        """Whether probes are missing, over as many connections as it takes."""
-        return self._canary is not None and self._canary.misses > 0
-
-    def _blind(self, misses: int) -> None:
-        """A probe is missing: the link says connected, and nothing comes."""
-        self.counters.canaries_missed += 1
-        step = cure(misses)
+    def blinded(self) -> None:
         self._announcer.change(BLIND, url=self.state.url, reason="connected, but our own probe does not come back")
-        level = logging.DEBUG if step is Cure.RESUBSCRIBE and misses > 1 else logging.WARNING
-        logger.log(level, "upstream %s: %d probes missing: %s", self.name, misses, step.value)
-        if step is Cure.RESUBSCRIBE:
-            self._help(self._resubscribe())
-            return
-        if step is Cure.NEW_CLIENT_ID:
-            self._suffix = f"-{secrets.token_hex(2)}"
-        self._again(f"blind: {step.value}")
+
+    def sees_again(self) -> None:
+        self._tell_connected(self.state.url)
+
+    def resubscribe(self) -> None:
+        self._help(self._resubscribe())
+
+    def reconnect(self, reason: str) -> None:
+        """Connect anew without waiting."""
+        self._hurry.set()
+        self._session.drop(reason)
 
     async def _resubscribe(self) -> None:
-        self.grants = await self._session.subscribe(self._wanted(), session_present=False)
-        if self._canary is not None:
-            self._canary.start()
+        await self._following.subscribe(self._session, session_present=False)
+        self._sight.start()
 
     # Beside the connection
 
-    async def _watch_first(self) -> None:
-        """While we are at another url: try the first one now and then, and go back to it once it answers."""
-        first = parse(self._settings.urls[0])
-        interval = max(self._settings.backoff.stable, self._settings.backoff.min)
-        while True:
-            await asyncio.sleep(interval * random.uniform(0.75, 1.25))
-            version_5 = self._settings.protocol != "3.1.1" and self._versions.get(first.url, True)
-            try:
-                await try_broker(first, self._settings, version_5=version_5, connector=self._connector, loop=self._loop)
-            except VersionRefused:
-                self._versions[first.url] = False
-            except UpstreamError as error:
-                logger.debug("upstream %s: %s is not back yet: %s", self.name, first.url, error)
-            else:
-                self._again(f"going back to {first.url}, which answers again")
-                return
+    async def _change_filters(self, before: Sequence[UpstreamTopic]) -> None:
+        await self._following.change(self._session, before)
+        self._tell_connected(self.state.url)
+
+    async def _go_back(self) -> None:
+        """While we are at another url: back to the first one, once it answers."""
+        first = await watch_first(self._settings, self._versions, connector=self._connector, loop=self._loop)
+        self.reconnect(f"going back to {first}, which answers again")
 
     def _help(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(self._guard(work), name=f"upstream-{self.name}-helper")

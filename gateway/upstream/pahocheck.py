@@ -1,13 +1,13 @@
 """Tries the private parts of paho that the client relies on, without a network."""
 
 import paho.mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTProtocolVersion
+from paho.mqtt.enums import MessageState
 
 from gateway.errors import UpstreamError
 from gateway.upstream.acknowledgements import Acknowledgements
 from gateway.upstream.bufferedsocket import FOREIGN, BufferedSocket
-from gateway.upstream.client import Paho
 from gateway.upstream.counters import Counters
+from gateway.upstream.handed import Paho, make_paho
 from gateway.upstream.names import TopicNames
 
 _CONNACK = b"\x20\x02\x00\x00"
@@ -41,14 +41,7 @@ class _Stage:
 def verify_paho() -> None:
     """Connect on a stage. Raises UpstreamError where this version of paho does not do what the client relies on."""
     stage = _Stage()
-    paho_client = Paho(
-        CallbackAPIVersion.VERSION2,
-        client_id="verify",
-        clean_session=True,
-        protocol=MQTTProtocolVersion.MQTTv311,
-        reconnect_on_failure=False,
-        manual_ack=True,
-    )
+    paho_client = make_paho("verify", version_5=False, clean=True)
     sock = BufferedSocket(
         stage,
         upstream="verify",

@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.errors import UpstreamError
-from gateway.upstream.client import Paho
+from gateway.upstream.handed import Paho
 from gateway.upstream.pahocheck import verify_paho
 
 

@@ -1,0 +1,65 @@
+"""What a link follows: the filters that it asks for, what the broker granted, the names of the topics that come."""
+
+from collections.abc import Sequence
+
+from gateway.config import Upstream, UpstreamTopic
+from gateway.upstream.names import TopicNames
+from gateway.upstream.session import Session
+from gateway.upstream.subscriptions import Grant, refusals, summary, wanted
+
+
+class Following:
+    """Kept over connections, so that a topic is the very same str as long as the settings stand.
+
+    `durable`: QoS 2 filters are subscribed at QoS 1. `own` is the topic of the link's probe, or empty.
+    """
+
+    def __init__(self, settings: Upstream, *, durable: bool, own: str) -> None:
+        self.grants: Sequence[Grant] = ()
+        self._durable = durable
+        self.take_over(settings, own)
+
+    def take_over(self, settings: Upstream, own: str) -> None:
+        """Other settings: `names` and `wanted` are theirs from now on."""
+        topics = [(topic.filter, topic.exclude) for topic in settings.topics]
+        self.names = TopicNames(settings.name, settings.prefix, topics, own.encode())
+        self.own = own
+        self._topics = settings.topics
+
+    def wanted(self) -> list[tuple[str, int]]:
+        """Filters with the QoS to ask for."""
+        return self._wanted(self._topics)
+
+    async def subscribe(self, session: Session, *, session_present: bool) -> None:
+        """Ask for everything. Raises UpstreamError."""
+        self.grants = await session.subscribe(self.wanted(), session_present=session_present)
+
+    @property
+    def is_all_refused(self) -> bool:
+        """Whether the broker granted nothing of what was asked for."""
+        return bool(self.grants) and all(grant.qos is None for grant in self.grants)
+
+    async def change(self, session: Session, before: Sequence[UpstreamTopic]) -> None:
+        """Within the connection: new filters subscribed, those gone unsubscribed. Raises UpstreamError."""
+        old, new = dict(self._wanted(before)), dict(self.wanted())
+        session.rename(self.names)
+        session.unsubscribe([filter for filter in old if filter not in new])
+        fresh = [(filter, qos) for filter, qos in new.items() if old.get(filter) != qos]
+        grants = {grant.filter: grant for grant in self.grants}
+        grants |= {grant.filter: grant for grant in await session.subscribe(fresh, session_present=False)}
+        self.grants = [grants[filter] for filter in new if filter in grants]
+
+    def keeps_all(self) -> bool:
+        """Whether a session keeps everything that comes meanwhile: it does not for QoS 0."""
+        return all(grant.qos != 0 for grant in self.grants)
+
+    def summary(self) -> str:
+        """What is followed, for the log."""
+        return summary(self.grants)
+
+    def refusals(self) -> str:
+        """One sentence about the filters that were refused; empty where none was."""
+        return refusals(self.grants)
+
+    def _wanted(self, topics: Sequence[UpstreamTopic]) -> list[tuple[str, int]]:
+        return wanted(topics, durable=self._durable, own=self.own)
