@@ -35,14 +35,14 @@ from gateway.edge.server import Server
 from gateway.edge.session import Room
 from gateway.edge.watch import Watch
 from gateway.hub.budget import Budget
-from gateway.hub.freshness import Change, Freshness, Observers, limits_of, steady_by
+from gateway.hub.freshness import Change, Freshness, Observers, steady_by
 from gateway.hub.hub import Hub
 from gateway.hub.log import Log
 from gateway.hub.message import Message
 from gateway.hub.pastreadings import reading_source
 from gateway.hub.ports import UpstreamState
 from gateway.hub.readings import Readings
-from gateway.lifecycle.reload import bounds_of, server_limits, session_limits
+from gateway.lifecycle.reload import bounds_of, server_limits, session_limits, stale_after
 from gateway.lifecycle.service import Service
 from gateway.logs.choose import Reader, make_log
 from gateway.memory import machine_limits, resolve_memory
@@ -145,11 +145,11 @@ class Daemon:
             budget=Budget(limit=plan.outboxes, kernel=plan.kernel, share=SEND_BUFFER, schedule=loop.call_soon),
             sse=sse,
         )
-        freshness = Freshness(
+        freshness = self.freshness = Freshness(
             hub,
             hub.wheel,
             newest=lambda: history.newest,
-            limits=limits_of((device.filter, device.stale_after) for device in config.device),
+            limits=stale_after(config),
             steady=steady_by(self.readings),
             changed=self._freshness_changed,
             clock=time.monotonic,

@@ -69,6 +69,10 @@ METRICS = (
     Metric("ping_rtt_seconds", "histogram", "Newest ping round trip of the clients that are there now."),
     Metric("queue_bytes", "gauge", "Bytes waiting for clients, the newest look at each outbox."),
     Metric("queue_largest_bytes", "gauge", "Bytes waiting for the client that is furthest behind."),
+    Metric("outboxes_bytes", "gauge", "Bytes waiting for all clients together: what many wait for is counted once."),
+    Metric("outboxes_limit_bytes", "gauge", "What they may hold together; beyond it the largest is emptied first."),
+    Metric("outboxes_shed", "counter", "Outboxes emptied because all together held too much, told in gaps."),
+    Metric("outboxes_ended", "counter", "Clients ended because that was not enough."),
     Metric("clients_behind", "gauge", "Clients for whom anything waits."),
     Metric("lost_messages", "counter", "Messages dropped or merged for clients that were behind, told in gaps."),
     # Kept.

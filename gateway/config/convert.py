@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.config.availability import NOT_YET
 from gateway.config.kinds import Leaf, Many, describe
 from gateway.config.model import Config
 from gateway.config.positions import Path
@@ -39,8 +38,6 @@ class _Converter:
             inner = (*path, name)
             if name not in rows:
                 self._unknown(rows, path, name)
-            elif _schema_path(inner) in NOT_YET:
-                self._report.wrong(inner, "not supported by this version, expected no such key")
             else:
                 value = self._value(item, rows[name], inner)
                 if value is not _WRONG:
@@ -53,17 +50,16 @@ class _Converter:
         return model(**values)
 
     def _unknown(self, rows: Mapping[str, Key], path: Path, name: str) -> None:
-        usable = [known for known in rows if _schema_path((*path, known)) not in NOT_YET]
         from difflib import get_close_matches  # only a mistake pays for it
 
-        near = get_close_matches(name, usable, n=1)
+        near = get_close_matches(name, rows, n=1)
         if near:
             if not self._report.has((*path, near[0])):
                 self._report.distrust((*path, near[0]))
             hint = f'did you mean "{near[0]}"?'
         else:
             elsewhere = [key for key in _all_keys(Config) if key.rsplit(".", 1)[-1] == name]
-            hint = f"did you mean {elsewhere[0]}?" if elsewhere else f"expected one of: {', '.join(usable)}"
+            hint = f"did you mean {elsewhere[0]}?" if elsewhere else f"expected one of: {', '.join(rows)}"
         self._report.wrong((*path, name), f"unknown key, {hint}")
 
     def _value(self, node: Node, key: Key, path: Path) -> Any:
@@ -149,8 +145,6 @@ def _all_keys(model: type[msgspec.Struct], prefix: str = "") -> list[str]:
     found = []
     for name, key in keys(model).items():
         path = f"{prefix}{name}"
-        if path in NOT_YET:
-            continue
         found.append(path)
         if isinstance(key.row.kind, Table | Tables):
             found += _all_keys(key.row.kind.model, f"{path}.")

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.config.availability import NOT_YET
 from gateway.config.kinds import Leaf
 from gateway.config.model import Config
 from gateway.config.rows import Key, Table, Tables, keys
@@ -30,15 +29,9 @@ _HELP_COLUMN = 46
 def example() -> str:
     """The text of `config.example.toml`."""
     lines = [_HEAD]
-    for name, key in _shown(Config, ""):
+    for name, key in keys(Config).items():
         lines += ["", *_section(name, key)]
     return "\n".join(lines) + "\n"
-
-
-def _shown(model: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, Key]]:
-    for name, key in keys(model).items():
-        if f"{prefix}{name}" not in NOT_YET:
-            yield name, key
 
 
 def _section(name: str, key: Key) -> Iterator[str]:
@@ -47,27 +40,27 @@ def _section(name: str, key: Key) -> Iterator[str]:
     yield f"# {key.row.help[0].upper()}{key.row.help[1:]}."
     if isinstance(kind, Table):
         yield f"[{name}]"
-        yield from _lines(kind.model, f"{name}.", "", "# ")
+        yield from _lines(kind.model, "", "# ")
         return
     # A list that is empty by default has no element to write: its header stays behind the "#" too.
     yield f"[[{name}]]" if key.default else f"# [[{name}]]"
-    yield from _lines(kind.model, f"{name}.", "", "" if key.default else "# ")
+    yield from _lines(kind.model, "", "" if key.default else "# ")
 
 
-def _lines(model: type[msgspec.Struct], schema: str, dotted: str, required: str, lead: str = "") -> Iterator[str]:
+def _lines(model: type[msgspec.Struct], dotted: str, required: str, lead: str = "") -> Iterator[str]:
     """The keys of one table, one a line, tables inside it as dotted keys.
 
     `required` stands before a key that has no default. `lead` is the first key of a table that is absent by default:
     the others say nothing without it.
     """
-    for name, key in _shown(model, schema):
+    for name, key in keys(model).items():
         kind, path = key.row.kind, f"{dotted}{name}"
         if isinstance(kind, Table):
             inner = "" if key.default else f"{path}.{next(iter(keys(kind.model)))}"
-            yield from _lines(kind.model, f"{schema}{name}.", f"{path}.", "# ", inner)
+            yield from _lines(kind.model, f"{path}.", "# ", inner)
         elif isinstance(kind, Tables):
-            yield _line(f"{path} = [{_inline(kind.model, f'{schema}{name}.')}]", key, "# ")
-            for below, row in _shown(kind.model, f"{schema}{name}."):
+            yield _line(f"{path} = [{_inline(kind.model)}]", key, "# ")
+            for below, row in keys(kind.model).items():
                 yield f"{'#':<{_HELP_COLUMN}}#   {below}: {row.row.help}"
         else:
             note = " (no default)" if key.required and required else f" (goes with {lead})" if lead else ""
@@ -78,8 +71,8 @@ def _line(assignment: str, key: Key, before: str, note: str = "") -> str:
     return f"{before}{assignment}".ljust(_HELP_COLUMN - 1) + f" # {key.row.help}{note}"
 
 
-def _inline(model: type[msgspec.Struct], schema: str) -> str:
-    pairs = (f"{name} = {_value(key)}" for name, key in _shown(model, schema))
+def _inline(model: type[msgspec.Struct]) -> str:
+    pairs = (f"{name} = {_value(key)}" for name, key in keys(model).items())
     return f"{{ {', '.join(pairs)} }}"
 
 

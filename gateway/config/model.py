@@ -1,7 +1,7 @@
 """Every key of the configuration: type, default, kind and one line of help. The file's tables are these structs.
 
 Times are seconds, sizes bytes, None is "auto" or "off" as the help says. Paths are absolute once loaded.
-`config.example.toml` is generated from here; keys that `availability.py` lists are refused for now.
+`config.example.toml` and `docs/configuration.md` are generated from here.
 """
 
 from pathlib import Path

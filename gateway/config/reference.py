@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from gateway.config.availability import NOT_YET
 from gateway.config.kinds import Leaf
 from gateway.config.model import Config
 from gateway.config.rows import Key, Table, Tables, keys
@@ -36,26 +35,22 @@ def reference() -> str:
     for name, key in keys(Config).items():
         kind = key.row.kind
         assert isinstance(kind, Table | Tables)
-        if name in NOT_YET:
-            continue
         lines += [f"## {f'[{name}]' if isinstance(kind, Table) else f'[[{name}]]'}", ""]
         lines += [f"{key.row.help[0].upper()}{key.row.help[1:]}.", "", "| key | default | meaning |", "|---|---|---|"]
-        lines += [*_rows(kind.model, f"{name}.", ""), ""]
+        lines += [*_rows(kind.model, ""), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _rows(model: type[msgspec.Struct], schema: str, dotted: str) -> Iterator[str]:
+def _rows(model: type[msgspec.Struct], dotted: str) -> Iterator[str]:
     for name, key in keys(model).items():
-        if f"{schema}{name}" in NOT_YET:
-            continue
         kind = key.row.kind
         path = f"{dotted}{name}"
         if isinstance(kind, Table):
             yield f"| `{path}` | | {_cell(key.row.help)}: a table |"
-            yield from _rows(kind.model, f"{schema}{name}.", f"{path}.")
+            yield from _rows(kind.model, f"{path}.")
         elif isinstance(kind, Tables):
             yield f"| `{path}` | | {_cell(key.row.help)}: a list of tables |"
-            yield from _rows(kind.model, f"{schema}{name}.", f"{path}[].")
+            yield from _rows(kind.model, f"{path}[].")
         else:
             yield f"| `{path}` | {_default(key)} | {_cell(key.row.help)} |"
 

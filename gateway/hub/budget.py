@@ -53,6 +53,11 @@ class Budget:
         """Bytes that the sockets of clients with something waiting may hold."""
         return self.share * len(self._holders)
 
+    def adopt(self, *, limit: float, kernel: float) -> None:
+        """Go by these bounds from now on."""
+        self.limit, self.kernel = limit, kernel
+        self.add(0)
+
     def open(self, holder: Holder) -> None:
         """`holder` has a socket that takes no more."""
         self._holders[holder] = None

@@ -59,6 +59,9 @@ class Change(NamedTuple):
 class Topics(Protocol):
     """The last values, as far as freshness looks at them."""
 
+    def last(self, wanted: Callable[[str], bool]) -> list[Message]:
+        """The last values of the topics `wanted`."""
+
     def last_of(self, topic: str) -> Message | None:
         """The last value of one topic."""
 
@@ -125,6 +128,40 @@ class Freshness:
         """The topics that are stale now."""
         now = self._clock()
         return [_change(watch, now) for watch in self._stale.values()]
+
+    def relimit(self, limits: Callable[[str], float | None], most: int) -> None:
+        """Go by these times from now on, for topics that are silent already too."""
+        self._limits, self.most = limits, most
+        now = self._clock()
+        for watch in list(self._watches.values()):
+            after = limits(watch.topic)
+            if after == (watch.after if watch.fixed else None):
+                continue
+            if watch.stale:
+                age = now - watch.checked
+                if after is not None and age >= after:
+                    watch.after, watch.fixed = after, True
+                    continue
+                # It was so by a time that counts no more.
+                watch.stale = False
+                del self._stale[watch.topic]
+                assert watch.after is not None
+                self._changed(Change(watch.topic, False, age, watch.after if after is None else after))
+            if after is None:
+                self._forget(watch)
+                self._topics.attend(watch.topic)
+                continue
+            watch.after, watch.fixed, watch.rhythm = after, True, None
+            self._wheel.remove(watch)
+            self._wheel.add(watch, now)
+        for message in self._topics.last(lambda topic: topic not in self._watches and limits(topic) is not None):
+            if len(self._watches) >= most:
+                return
+            watch = self._watches[message.topic] = _Watch(self, message.topic, limits(message.topic), now)
+            watch.offset = message.offset
+            if not message.retained:
+                watch.checked = self._heard_by(message.offset, now)
+            self._wheel.add(watch, now)
 
     def start(self, later: Callable[[float, Callable[[], None]], object]) -> None:
         """Set marks from now on."""

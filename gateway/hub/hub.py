@@ -151,7 +151,7 @@ class Hub:
         self.received += len(messages)
         self._newest = messages[-1].offset
         if len(topics) > self.last_values or self._memory > self.last_values_memory:
-            self._forget()
+            self._keep_bounds()
         if dirty:
             if not self._scheduled:
                 self._scheduled = True
@@ -166,8 +166,7 @@ class Hub:
             topic = self._topics[message.topic] = _Topic()
             topic.last, topic.size = message, len(message.payload)
             self._memory += TOPIC_OVERHEAD + topic.size
-        while self._memory > self.last_values_memory and self._topics:
-            self._forget()
+        self._keep_bounds()
         self._newest = self.settled = newest
 
     def flush(self) -> None:
@@ -203,6 +202,17 @@ class Hub:
             if self.latency is not None and self._taken_at:
                 self.latency(clock() - self._taken_at)
                 self._taken_at = 0.0
+
+    def adopt(self, *, last_values: int, last_values_memory: int, period: float) -> None:
+        """Go by these bounds and this period from now on; whose messages are `kept` is asked anew."""
+        self.last_values, self.last_values_memory = last_values, last_values_memory
+        self._period = period
+        for audience in self._audiences.values():
+            if audience.pacer is not None:
+                audience.pacer.period = period
+        for topic in self._topics.values():
+            topic.routes = None
+        self._keep_bounds()
 
     def join(self, viewer: Viewer, key: AudienceKey) -> Audience:
         """Let `viewer` have every message that `key` wants, from the next one on."""
@@ -285,6 +295,8 @@ class Hub:
             if pacer is not None and interval:
                 paces.append(pacer.pace(name, group[0], interval))
             else:
+                if pacer is not None:
+                    pacer.free(name)
                 group[1].append(audience)
         topic.paces = paces or None
         return [group for group in grouped.values() if group[1]]
@@ -310,6 +322,10 @@ class Hub:
         for name, entry in self._topics.items():
             if entry.routes is not None and any(matches(f, name) for f in wild):
                 entry.routes = None
+
+    def _keep_bounds(self) -> None:
+        while self._topics and (len(self._topics) > self.last_values or self._memory > self.last_values_memory):
+            self._forget()
 
     def _forget(self) -> None:
         """Let the sixteenth of the topics that were silent longest go."""

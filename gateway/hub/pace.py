@@ -84,7 +84,7 @@ class Pacer:
     ) -> None:
         self._members = members
         self._wheel = wheel
-        self._period = period
+        self.period = period
         self._out = out
         self._running: dict[str, Pace] = {}
         self._ledger = Ledger(REASON)
@@ -101,6 +101,16 @@ class Pacer:
             return Pace(self, topic, encode, interval)
         pace.encode, pace.interval = encode, interval
         return pace
+
+    def free(self, topic: str) -> None:
+        """From now on `topic` goes out as it comes: what is held goes first."""
+        pace = self._running.pop(topic, None)
+        if pace is None:
+            return
+        self._wheel.remove(pace)
+        held, pace.held = pace.held, None
+        if held is not None:
+            self.release(pace, held)
 
     def floor(self, member: Debtor) -> int | None:
         """The lowest offset that is held for `member`, or merged and not named to it; None where nothing is."""
@@ -192,7 +202,7 @@ class Pacer:
         topic, offset = message.topic, message.offset
         if not self._ledger.count:
             self._wheel.remove(self._bill)
-            self._wheel.add(self._bill, now + self._period)
+            self._wheel.add(self._bill, now + self.period)
         self._ledger.add(topic, offset)
         if offset <= self._last_join:
             for member, since in self._members.items():

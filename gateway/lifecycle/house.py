@@ -7,6 +7,7 @@ from typing import Protocol
 from gateway.config import Config
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.server import Server
+from gateway.hub.freshness import Freshness
 from gateway.hub.readings import Readings
 from gateway.memory import MemoryPlan
 from gateway.upstream.upstreams import Upstreams
@@ -21,6 +22,7 @@ class House(Protocol):
     server: Server
     upstreams: Upstreams
     readings: Readings
+    freshness: Freshness
 
     def dialects(self) -> tuple[Mapping[str, Callable[[], Dialect]], Dialect]:
         """What clients may speak, by the configuration as it is now; and how Server-Sent Events are written."""

@@ -5,7 +5,7 @@ All that can fail is tried before anything changes: a file that is wrong, or a c
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import asdict
 
@@ -15,6 +15,7 @@ from gateway.edge.listeners import descriptors_for_clients
 from gateway.edge.rules import access_of, endpoints_of, judge_of
 from gateway.edge.server import ServerLimits
 from gateway.edge.session import SessionLimits
+from gateway.hub.freshness import limits_of
 from gateway.hub.outbox import Bounds, Policy
 from gateway.lifecycle.house import House
 from gateway.memory import MemoryPlan, machine_limits, resolve_memory
@@ -58,6 +59,11 @@ def bounds_of(config: Config) -> Bounds:
     return Bounds(policy=Policy(pressure.policy), soft=pressure.soft, hard=pressure.hard, patience=pressure.patience)
 
 
+def stale_after(config: Config) -> Callable[[str], float | None]:
+    """After how long a topic is stale, in seconds; None where that is to be learned."""
+    return limits_of((device.filter, device.stale_after) for device in config.device)
+
+
 async def reload(house: House) -> list[str]:
     """Go by the configuration as the file says it now; the keys that have changed and count only after a restart.
 
@@ -80,12 +86,17 @@ async def reload(house: House) -> list[str]:
     server.speak(*house.dialects())
     server.adopt(server_limits(config, plan), bounds_of(config))
     server.apply(access, judge, endpoints)
-    hub = room.hub
-    hub.last_values, hub.last_values_memory = config.limits.last_values, plan.last_values
+    server.budget.adopt(limit=plan.outboxes, kernel=plan.kernel)
     ring = room.log.ring  # type: ignore[attr-defined] # both logs that there are have one
     ring.limit, ring.age = plan.history, config.history.age
     if registry is not None:
         house.readings.replace(registry)
+    room.hub.adopt(
+        last_values=config.limits.last_values,
+        last_values_memory=plan.last_values,
+        period=config.heartbeat.interval,
+    )
+    house.freshness.relimit(stale_after(config), config.limits.last_values)
     await house.upstreams.reload(config.upstream, payload_limit=config.limits.payload)
     left = needs_restart(old, config)
     if config != old:

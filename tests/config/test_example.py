@@ -3,14 +3,11 @@
 import re
 from pathlib import Path
 
-import pytest
 import tomli
 from msgspec.structs import replace
 from support.configfolder import Folder
 
-from gateway.config import convert, load
-from gateway.config import example as example_module
-from gateway.config.availability import NOT_YET
+from gateway.config import load
 from gateway.config.example import example
 from gateway.config.model import Config
 from gateway.config.rows import Table, Tables, keys
@@ -39,7 +36,7 @@ def test_every_line_taken_out_of_its_comment_says_the_defaults_too(folder: Folde
     assert folder.load("\n".join(lines)) == load(None, environ={})
 
 
-def test_every_key_that_works_is_there_with_help_and_no_other() -> None:
+def test_every_key_is_there_with_help_and_no_other() -> None:
     lines = example().splitlines()
     live = tomli.loads("\n".join(match["line"] if (match := SET.fullmatch(line)) else line for line in lines))
     assert shown(live) == known(Config)
@@ -60,18 +57,13 @@ def known(model: type, prefix: str = "") -> set[str]:
     found = set()
     for name, key in keys(model).items():
         path = f"{prefix}{name}"
-        if path not in NOT_YET:
-            found.add(path)
-            if isinstance(key.row.kind, Table | Tables):
-                found |= known(key.row.kind.model, f"{path}.")
+        found.add(path)
+        if isinstance(key.row.kind, Table | Tables):
+            found |= known(key.row.kind.model, f"{path}.")
     return found
 
 
-def test_what_is_held_back_is_modelled_and_loads_once_it_is_let_go(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (convert, example_module):
-        monkeypatch.setattr(module, "NOT_YET", frozenset())
+def test_elements_of_lists_that_are_empty_by_default_load_too(folder: Folder) -> None:
     lines = []
     for line in example().splitlines():
         match = re.fullmatch(r"# (?P<line>\[\[[a-z]+\]\]|[a-z_.]+ = .*)", line)
@@ -82,13 +74,3 @@ def test_what_is_held_back_is_modelled_and_loads_once_it_is_let_go(
 
     assert replace(config, device=()) == load(None, environ={})
     assert (config.device[0].filter, config.device[0].readings[0].quantity) == ("plant/+line/raw", "temperature")
-
-
-@pytest.mark.parametrize("path", sorted(path for path in NOT_YET if "=" not in path))
-def test_what_is_held_back_is_a_key_of_the_model(path: str) -> None:
-    """A misspelt line in the list would hold back nothing."""
-    model: type = Config
-    for name in path.split("."):
-        kind = keys(model)[name].row.kind
-        if isinstance(kind, Table | Tables):
-            model = kind.model

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.configfolder import Folder
 
-from gateway.config import availability, convert
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.report import Report
 from gateway.config.tree import Node, Written
@@ -160,24 +159,6 @@ def test_a_wrong_value_is_not_also_held_against_its_neighbours(folder: Folder) -
 def test_every_table_of_a_list_is_looked_at_though_one_is_none(folder: Folder) -> None:
     problems = folder.problems('listen = [1, { address = "0.0.0.0", prot = 1 }]')
     assert [line.split(": ")[1] for line in problems] == ["listen[0]", "listen[1].prot"]
-
-
-def test_a_key_whose_feature_comes_later_is_refused_until_it_works(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = 'upstream = [{ prefix = "site/" }]'
-    monkeypatch.setattr(convert, "NOT_YET", availability.NOT_YET | {"upstream.prefix"})
-    assert folder.problems(text) == [
-        "config.toml:1: upstream[0].prefix: not supported by this version, expected no such key"
-    ]
-    monkeypatch.setattr(convert, "NOT_YET", availability.NOT_YET)
-    assert folder.load(text).upstream[0].prefix == "site/"
-
-
-def test_a_key_that_is_not_there_yet_is_never_suggested(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convert, "NOT_YET", availability.NOT_YET | {"upstream.prefix"})
-    (line,) = folder.problems('upstream = [{ prefx = "x" }]')
-    assert '"prefix"' not in line
 
 
 def test_problems_read_as_one_line_each() -> None:

@@ -49,6 +49,18 @@ def test_a_batch_that_many_share_counts_once():
     assert house.budget.size == 0
 
 
+def test_a_smaller_bound_counts_at_once():
+    house = House(limit=1000)
+    outbox = house.outbox("client")
+    for offset in range(1, 10):
+        outbox.push(batch(offset), now=0.0)
+    house.turn()
+    assert outbox.size == 900
+    house.budget.adopt(limit=500, kernel=1 << 20)
+    house.turn()
+    assert (outbox.size, outbox.ledger.count) == (0, 9)
+
+
 def test_the_largest_is_shed_first_and_is_told_so():
     house = House(limit=1000)
     small, large = house.outbox("small"), house.outbox("large")

@@ -137,6 +137,50 @@ def test_doors_with_a_set_time_go_by_it():
     assert [change.stale for _, change in house.changes] == [True]
 
 
+def test_another_time_counts_at_once_for_topics_that_are_silent_already():
+    house = House()
+    house.publish("x")
+    house.publish("y", retained=True)
+    house.publish("front_door")
+    house.sleep(50)
+    house.freshness.relimit(limits_of([("+topic", 60.0)]), 1000)
+    house.sleep(5)
+    assert house.changes == []
+    house.sleep(7)
+    assert [(change.topic, change.stale, change.stale_after) for _, change in house.changes] == [
+        ("x", True, 60.0),
+        ("front_door", True, 60.0),
+    ]
+    house.sleep(60)
+    assert [change.topic for _, change in house.changes] == ["x", "front_door", "y"]
+
+
+def test_a_longer_time_makes_fresh_again_what_is_not_silent_for_so_long():
+    house = House([("x", 10.0), ("y", 10.0)])
+    house.publish("x")
+    house.publish("y")
+    house.sleep(20)
+    house.freshness.relimit(limits_of([("x", 60.0), ("y", 15.0)]), 1000)
+    assert [(change.topic, change.stale, change.stale_after) for _, change in house.changes[2:]] == [("x", False, 60.0)]
+    assert [(change.topic, change.stale_after) for change in house.freshness.stale()] == [("y", 15.0)]
+    house.sleep(41)
+    assert [(change.topic, change.stale) for _, change in house.changes[3:]] == [("x", True)]
+
+
+def test_without_its_time_a_topic_is_fresh_and_learned_again():
+    house = House([("#", 10.0)])
+    house.publish("x")
+    house.publish("front_door")
+    house.sleep(20)
+    house.freshness.relimit(limits_of([]), 1000)
+    assert [(change.topic, change.stale) for _, change in house.changes[2:]] == [("x", False), ("front_door", False)]
+    house.sleep(1000)
+    assert len(house.changes) == 4
+    house.rhythm("x", 10.0, INTERVALS + 1)
+    house.sleep(30)
+    assert [(change.topic, change.stale) for _, change in house.changes[4:]] == [("x", True)]
+
+
 def test_a_retained_value_is_no_sign_of_life():
     house = House([("#", 10.0)])
     house.publish("x")

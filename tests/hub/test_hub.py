@@ -216,6 +216,32 @@ def test_last_values_are_bounded_in_bytes():
     assert sum(1000 + 600 for _ in house.hub.last(lambda topic: True)) <= 100_000
 
 
+def test_smaller_bounds_count_at_once():
+    house = House()
+    for number in range(1000):
+        house.publish(f"t/{number}")
+    house.hub.adopt(last_values=100, last_values_memory=1 << 20, period=5.0)
+    assert 90 <= house.hub.topics <= 100
+    house.hub.adopt(last_values=100, last_values_memory=50_000, period=5.0)
+    assert 45 <= house.hub.topics <= 50_000 / 900
+    assert house.hub.last_of("t/999") is not None
+
+
+def test_whose_messages_are_kept_is_asked_anew_and_what_is_held_goes_first():
+    kept: set[str] = set()
+    house = House(kept=kept.__contains__, later=lambda delay, function: None)
+    viewer = Viewer()
+    house.hub.join(viewer, AudienceKey(house.variant, (Subscription("a", interval=10.0),)))
+    house.publish("a", "a", "a")
+    house.settle()
+    assert viewer.offsets == [1]
+    kept.add("a")
+    house.hub.adopt(last_values=100, last_values_memory=1 << 20, period=5.0)
+    house.publish("a")
+    house.settle()
+    assert viewer.offsets == [1, 3, 4]
+
+
 def test_an_audience_ends_with_its_last_member():
     house = House()
     viewer = house.join("a/#")

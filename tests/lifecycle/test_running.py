@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from paho.mqtt.publish import single
+from paho.mqtt.publish import multiple, single
 from prometheus_client.parser import text_string_to_metric_families
 from support.daemon import Daemon
 from support.edge import receive
@@ -112,6 +112,54 @@ async def test_a_reload_changes_what_is_allowed_and_drops_nobody(gateway: Callab
     assert "reloaded: limits, heartbeat" in daemon.log
 
 
+async def test_the_bounds_of_memory_change_under_way(
+    gateway: Callable[[str], Daemon], shared_mosquitto: Mosquitto
+) -> None:
+    def figure(name: str) -> float:
+        text = get(daemon, "/metrics")[1]
+        found = {s.name: s.value for family in text_string_to_metric_families(text) for s in family.samples}
+        return found[f"sensor_gateway_{name}"]
+
+    config = (
+        f'[[upstream]]\nurls = ["{shared_mosquitto.url}"]\ntopics = [{{ filter = "bounds/#" }}]\n'
+        "[[listen]]\nport = {port}\nmetrics = true\n"
+    )
+    daemon = gateway(config)
+    await daemon.logged("connected to")
+    messages = [{"topic": f"bounds/{number}", "payload": b"1"} for number in range(200)]
+    async with connect(f"{daemon.url}?topic=bounds/199", compression=None, proxy=None) as client:
+        multiple(messages, hostname="127.0.0.1", port=shared_mosquitto.port)
+        await receive(client, "message")
+    assert figure("topics") == 200
+    daemon.config = config + '[limits]\nlast_values_memory = "64 KiB"\n[backpressure]\ntotal = "3 MiB"\n'
+    daemon.write_config()
+    assert await question(daemon, do="reload") == {"restart": []}
+    assert 30 < figure("topics") <= 64 * 1024 / 900
+    assert figure("outboxes_limit_bytes") == 3 * 1024**2
+
+
+async def test_another_time_to_be_stale_counts_for_what_is_silent_already(
+    gateway: Callable[[str], Daemon], shared_mosquitto: Mosquitto
+) -> None:
+    config = f'[[upstream]]\nurls = ["{shared_mosquitto.url}"]\ntopics = [{{ filter = "silent/#" }}]\n'
+    daemon = gateway(config)
+    await daemon.logged("connected to")
+    async with connect(daemon.url, compression=None, proxy=None) as client:
+        await client.send(json.dumps({"type": "subscribe", "id": 1, "topics": ["silent/#"]}))
+        await receive(client, "replayed")
+        single("silent/a", b"1", hostname="127.0.0.1", port=shared_mosquitto.port)
+        await receive(client, "message")
+        daemon.config = config + '[[device]]\nfilter = "silent/+device"\nstale_after = "1s"\n'
+        daemon.write_config()
+        assert await question(daemon, do="reload") == {"restart": []}
+        told = await receive(client, "stale")
+        assert (told["topic"], told["stale_after"]) == ("silent/a", 1.0)
+        daemon.config = config
+        daemon.write_config()
+        assert await question(daemon, do="reload") == {"restart": []}
+        assert (await receive(client, "fresh"))["topic"] == "silent/a"
+
+
 async def test_a_wrong_file_changes_nothing_and_says_why(systemd: Systemd, gateway: Callable[[str], Daemon]) -> None:
     daemon = gateway(UPSTREAM)
     await systemd.until("READY=1")
@@ -201,7 +249,7 @@ async def test_inherited_sockets_stay_open_across_kill(tmp_path: Path) -> None:
                 await client.recv()
                 second.send_signal(signal.SIGTERM)
                 async with asyncio.timeout(5):
-                    assert json.loads(await client.recv())["type"] == "closing"
+                    await receive(client, "closing")
                     await client.wait_closed()
                 assert client.close_code == 1012
             assert await asyncio.to_thread(second.wait, 10) == 0
