@@ -34,7 +34,7 @@ PLAN = (
             *("x509", "tls", "roles", "tokens", "jwts", "credentials"),
             *("commands", "events", "wire", "dialects", "frames", "thinning", "alone"),
             *("standing", "replay", "history", "session"),
-            *("http", "modules", "static", "front", "connection", "preface", "listeners", "api", "server"),
+            *("http", "modules", "static", "front", "tcpinfo", "connection", "preface", "listeners", "api", "server"),
             *("rules", "watch"),
         ),
     ),

@@ -1,7 +1,7 @@
 """The data under /api: last values, the gateway's state, its clients. Each caller sees what its role may see. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -24,6 +24,14 @@ MOST_BYTES = 8 * 1024 * 1024
 _JSON = "application/json"
 
 
+class Limits(Protocol):
+    """What all connections together are bounded by."""
+
+    @property
+    def connections(self) -> int:
+        """How many there may be."""
+
+
 class Edge(Protocol):
     """What the answers are taken from: the server."""
 
@@ -34,6 +42,14 @@ class Edge(Protocol):
     counts: Counter[str]
     accepted: int
     started: float
+
+    @property
+    def limits(self) -> Limits:
+        """Those of the server."""
+
+    @property
+    def lost(self) -> int:
+        """Messages that clients did not get, ever."""
 
 
 def resources(edge: Edge) -> dict[str, Resource]:
@@ -115,34 +131,35 @@ def version(edge: Edge) -> Reply:
     return _json({"gateway": edge.room.name, "build": edge.room.build, "protocols": ["sensor-gateway.v1"]})
 
 
-def status(edge: Edge) -> Reply:
-    """How the gateway is: links, connections, why others were refused, certificates."""
+def status(edge: Edge, more: Mapping[str, Any] | None = None) -> Reply:
+    """How the gateway is: links, connections, why others were refused, certificates; and what else the caller knows."""
     room, front = edge.room, edge.front
-    return _json(
-        {
-            "gateway": room.name,
-            "build": room.build,
-            "since": round(edge.started, 3),
-            "timestamp": round(room.wall(), 3),
-            "clock": room.clock_state,
-            "epoch": room.log.epoch,
-            "offset": room.log.newest,
-            "topics": room.hub.topics,
-            "audiences": room.hub.audiences,
-            "received": room.hub.received,
-            "delivered": room.hub.delivered,
-            "upstreams": [msgspec.to_builtins(state) for state in room.upstreams.states()],
-            "connections": {
-                "now": len(edge.connections),
-                "sessions": sum(c.session is not None for c in edge.connections.values()),
-                "accepted": edge.accepted,
-                "refused": dict(sorted(edge.counts.items())),
-            },
-            "draining": front.draining,
-            "listeners": [_listener(endpoint) for endpoint in edge.listeners.endpoints],
-            "rejected_origins": [msgspec.to_builtins(each) for each in front.rejections.latest()],
-        }
-    )
+    told = {
+        "gateway": room.name,
+        "build": room.build,
+        "since": round(edge.started, 3),
+        "timestamp": round(room.wall(), 3),
+        "clock": room.clock_state,
+        "epoch": room.log.epoch,
+        "offset": room.log.newest,
+        "topics": room.hub.topics,
+        "audiences": room.hub.audiences,
+        "received": room.hub.received,
+        "delivered": room.hub.delivered,
+        "lost": edge.lost,
+        "upstreams": [msgspec.to_builtins(state) for state in room.upstreams.states()],
+        "connections": {
+            "now": len(edge.connections),
+            "limit": edge.limits.connections,
+            "sessions": sum(c.session is not None for c in edge.connections.values()),
+            "accepted": edge.accepted,
+            "refused": dict(sorted(edge.counts.items())),
+        },
+        "draining": front.draining,
+        "listeners": [_listener(endpoint) for endpoint in edge.listeners.endpoints],
+        "rejected_origins": [msgspec.to_builtins(each) for each in front.rejections.latest()],
+    }
+    return _json({**told, **(more or {})})
 
 
 def _listener(endpoint: Endpoint) -> dict[str, Any]:
@@ -155,7 +172,11 @@ def _listener(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def clients(edge: Edge) -> Reply:
-    """Everybody who is connected."""
+    """Everybody who is connected.
+
+    `sent` counts bytes (two looks make a rate); `rtt` in seconds is that of the last ping, else the kernel's;
+    `interval` in seconds is what the gateway imposes on a client that does not keep up.
+    """
     now = edge.room.clock()
     return _json({"clients": list(_clients(edge.connections.values(), now))})
 
@@ -165,7 +186,8 @@ def _clients(connections: Iterable[Connection], now: float) -> Iterable[dict[str
         session = connection.session
         if session is None or connection.state is not State.OPEN:
             continue
-        who = session.identity
+        who, traffic = session.identity, connection.traffic
+        rtt = connection.rtt if connection.rtt is not None or traffic is None else traffic.rtt
         yield {
             "session": session.id,
             "address": connection.peer,
@@ -176,7 +198,9 @@ def _clients(connections: Iterable[Connection], now: float) -> Iterable[dict[str
             "expires": who.expires if who is not None else None,
             "dialect": session.dialect.name,
             "age": round(now - connection.born, 1),
-            "rtt": round(connection.rtt, 4) if connection.rtt is not None else None,
+            "rtt": round(rtt, 6) if rtt is not None else None,
+            "sent": traffic.sent if traffic is not None else None,
+            "interval": session.imposed or None,
             "queue": connection.queue_size,
             "lost": connection.lost,
             "commands": session.commands,

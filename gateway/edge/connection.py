@@ -29,6 +29,7 @@ from gateway.edge.events import gap_of
 from gateway.edge.http import MAX_REQUEST, Reply
 from gateway.edge.proxy_protocol import Source
 from gateway.edge.session import Session
+from gateway.edge.tcpinfo import Traffic, traffic_of
 from gateway.edge.tls import names_in
 from gateway.errors import BAD_UTF8, NO_PONG, NOT_AUTHENTICATED, SLOW_CONSUMER, CloseConnection
 from gateway.hub.batch import Batch, solo
@@ -364,6 +365,11 @@ class Connection:
     def queue_size(self) -> int:
         """Bytes that wait in the outbox."""
         return self._outbox.size if self._outbox is not None else 0
+
+    @property
+    def traffic(self) -> Traffic | None:
+        """What the kernel counted; None for a Unix socket."""
+        return traffic_of(self._sock)
 
     def pressure(self) -> Pressure:
         pressure = Pressure(

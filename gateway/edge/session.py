@@ -207,6 +207,11 @@ class Session:
             self._say(events.Rate(interval=rate.interval, reason=rate.reason))
 
     @property
+    def imposed(self) -> float:
+        """Seconds between two values of a topic that this client has to put up with, since it does not keep up."""
+        return self._rate.interval if self._rate is not None else 0.0
+
+    @property
     def wire(self) -> Wire:
         """Where this client's frames go."""
         return self._wire

@@ -104,6 +104,11 @@ class Hub:
         return len(self._topics)
 
     @property
+    def last_values_size(self) -> int:
+        """Bytes that the last values take."""
+        return self._memory
+
+    @property
     def audiences(self) -> int:
         """How many different audiences there are."""
         return len(self._audiences)

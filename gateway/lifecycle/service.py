@@ -8,11 +8,14 @@ import time
 from collections.abc import Coroutine, MutableMapping
 from typing import Any
 
+from gateway.edge.api import status
+from gateway.edge.front import Resource
 from gateway.errors import GatewayError
 from gateway.lifecycle.answers import answers
 from gateway.lifecycle.figures import Figures
 from gateway.lifecycle.house import House
 from gateway.lifecycle.reload import reload
+from gateway.lifecycle.usage import history_of, memory_of
 from gateway.lifecycle.vitals import checks, status_words
 from gateway.operations import logs
 from gateway.operations.control import Control, own_place
@@ -41,6 +44,10 @@ class Service:
         self.figures = Figures(house, self.health)
         house.server.room.hub.latency = self.figures.latency.observe
         house.server.front.resources["/metrics"] = self.figures.resource
+        house.server.front.resources["/api/status"] = Resource(
+            "gateway",
+            lambda who, target: status(house.server, {"history": history_of(house), "memory": memory_of(house)}),
+        )
         self._control = Control(place, answers(house, self)) if place is not None else None
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -2,9 +2,6 @@
 
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,25 +52,13 @@ def page(context: BrowserContext) -> Iterator[Page]:
     assert errors == []
 
 
-def await_ready(daemon: Daemon, limit: float = 10) -> None:
-    """Returns once the gateway has its broker."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}/readyz", timeout=limit):
-                return
-        except urllib.error.HTTPError:
-            time.sleep(0.05)
-    raise TimeoutError(f"no broker after {limit:g} s:\n{daemon.log}")
-
-
 @pytest.fixture
 def daemon(mosquitto: Mosquitto, gateway: Callable[[str], Daemon]) -> Daemon:
     """The gateway behind the test's own broker, which it follows already."""
     daemon = gateway(
         f'[[upstream]]\nname = "test"\nurls = ["{mosquitto.url}"]\nbackoff = {{ min = "0.5s", max = "1s" }}\n'
     )
-    await_ready(daemon)
+    daemon.await_broker()
     return daemon
 
 

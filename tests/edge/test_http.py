@@ -7,7 +7,7 @@ import time
 
 import msgspec
 import pytest
-from support.edge import Edge
+from support.edge import Edge, receive
 
 from gateway.edge.doors import Door
 from gateway.edge.front import Resource
@@ -93,6 +93,22 @@ class TestRights:
                             assert (client["subscriptions"], client["role"]) == (["a/#"], "viewer")
                         else:
                             assert told["connections"]["sessions"] == 1
+
+    async def test_a_client_is_told_with_its_queue_its_round_trip_and_what_went_to_it(self):
+        admin = Role("viewer", subscribe=("#",), rights=("gateway",))
+
+        async def told(edge):
+            [client] = msgspec.json.decode((await get(edge, "/api/clients"))[2])["clients"]
+            return client
+
+        async with Edge(roles=[admin]) as edge, edge.connect("?topic=a/%23") as viewer:
+            await receive(viewer)
+            before = await told(edge)
+            assert (before["queue"], before["interval"], before["address"]) == (0, None, "127.0.0.1")
+            assert 0 < before["rtt"] < 1, "the kernel's own, as long as nobody was pinged"
+            edge.publish("a/1", "1" * 50_000)
+            await receive(viewer)
+            assert (await told(edge))["sent"] - before["sent"] >= 50_000
 
     async def test_rejected_origins_are_told_with_the_line_that_would_let_them_in(self):
         admin = Role("viewer", subscribe=("#",), rights=("gateway",))

@@ -1,6 +1,9 @@
 """The real daemon for a test: `sensor-gateway run` as a process of its own."""
 
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 
 from support.processes import Process
@@ -36,3 +39,14 @@ class Daemon(Process):
     def command(self) -> Sequence[str]:
         self.write_config()
         return [sys.executable, "-m", "gateway", "run", "--config", str(self.config_file)]
+
+    def await_broker(self, limit: float = 10.0) -> None:
+        """Return once the gateway has its broker. Raises TimeoutError."""
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=limit):
+                    return
+            except urllib.error.HTTPError:
+                time.sleep(0.05)
+        raise TimeoutError(f"no broker after {limit:g} s:\n{self.log}")
