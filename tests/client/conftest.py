@@ -1,5 +1,6 @@
 """Node and the packages that the tests of the browser client need."""
 
+import platform
 import shutil
 from pathlib import Path
 
@@ -14,3 +15,10 @@ def node() -> str:
     assert program is not None, MISSING
     installed(Path(__file__).parent)
     return program
+
+
+@pytest.fixture(scope="session")
+def node_with_websocket() -> str:
+    """A Node that has WebSocket of its own (22 and newer), which Debian's may not be: it comes as an npm package."""
+    machine = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+    return str(installed(Path(__file__).parent) / f"node-linux-{machine}" / "bin" / "node")

@@ -1,5 +1,6 @@
 """The snippets of docs/attach.md, run as they stand."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from support.publisher import Publisher
 from gateway.edge.static import load
 
 ROOT = Path(__file__).parents[2]
+MODULES = Path(__file__).parent / "node_modules"
 TEXT = (ROOT / "docs" / "attach.md").read_text("utf-8")
 
 
@@ -70,20 +72,95 @@ def test_three_lines_on_a_page_of_another_origin(daemon: Daemon, publisher: Publ
         page.wait_for_function("document.querySelector('#out').textContent === 'sensors/a {\"temperature\":20.5}'")
 
 
-def test_node(node: str, daemon: Daemon, publisher: Publisher, tmp_path: Path) -> None:
-    package = tmp_path / "node_modules" / "sensor-gateway-client"
+def project(folder: Path, *packages: str) -> None:
+    """Makes `folder` one where the client was installed from npm, beside `packages` of this test's own."""
+    package = folder / "node_modules" / "sensor-gateway-client"
     (package / "built").mkdir(parents=True)
     shutil.copy(ROOT / "gateway" / "dashboard" / "package.json", package)
     (package / "built" / "client.js").write_bytes(load()["/client.js"].content)
-    (tmp_path / "node_modules" / "ws").symlink_to(Path(__file__).parent / "node_modules" / "ws")
-    script = tmp_path / "script.mjs"
-    script.write_text(snippet("Node", "js").replace("127.0.0.1:8880", f"127.0.0.1:{daemon.port}"))
-    with subprocess.Popen([node, str(script)], stdout=subprocess.PIPE, text=True) as process:
+    for name in packages:
+        (folder / "node_modules" / name).symlink_to(MODULES / name)
+
+
+def first_line(*command: str) -> str:
+    """What a program that does not end says first."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            assert process.stdout.readline() == 'sensors/a {"temperature":20.5}\n'
+            return process.stdout.readline()
         finally:
             process.kill()
+
+
+def test_node(node: str, daemon: Daemon, publisher: Publisher, tmp_path: Path) -> None:
+    project(tmp_path, "ws")
+    script = tmp_path / "script.mjs"
+    script.write_text(snippet("Node", "js").replace("127.0.0.1:8880", f"127.0.0.1:{daemon.port}"))
+    assert first_line(node, str(script)) == 'sensors/a {"temperature":20.5}\n'
+
+
+def test_node_that_has_websocket(
+    node_with_websocket: str, daemon: Daemon, publisher: Publisher, tmp_path: Path
+) -> None:
+    project(tmp_path)
+    told = snippet("Node", "js").replace("127.0.0.1:8880", f"127.0.0.1:{daemon.port}")
+    import_line, rest = told.split("\n", 1)
+    assert "not needed from Node 22 on" in import_line
+    script = tmp_path / "script.mjs"
+    script.write_text(rest.replace(", { WebSocket }", ""))
+    assert first_line(node_with_websocket, str(script)) == 'sensors/a {"temperature":20.5}\n'
+
+
+REACT = """
+import { Window } from "happy-dom";
+const { window } = { window: new Window({ url: "http://127.0.0.1:DAEMON/" }) };
+Object.assign(globalThis, { window, document: window.document });
+const { createElement: h, StrictMode } = await import("react");
+const { createRoot } = await import("react-dom/client");
+const { GatewayProvider, useTopic } = await import("./snippet.js");
+function Value() {
+  const message = useTopic("sensors/#");
+  return message === null ? "nothing yet" : `${message.topic} ${JSON.stringify(message.data)}`;
+}
+const main = document.createElement("main");
+const url = "http://127.0.0.1:DAEMON";
+const root = createRoot(main);
+const page = (leaf) => h(StrictMode, null, h(GatewayProvider, { url }, leaf));
+root.render(page(h(Value)));
+const clients = async () => (await (await fetch(`${url}/api/clients`)).json()).clients;
+const until = async (wanted) => {
+  while (!(await wanted())) await new Promise((resolve) => setTimeout(resolve, 20));
+};
+await until(() => main.textContent.startsWith("sensors/a"));
+const mounted = await clients();
+root.render(page(null));
+await until(async () => (await clients())[0]?.subscriptions.length === 0);
+root.unmount();
+await until(async () => (await clients()).length === 0);
+const asked = mounted.map(({ subscriptions, commands }) => [subscriptions, commands]);
+console.log(JSON.stringify([main.textContent, asked]));
+"""
+
+
+def test_react_in_strict_mode(
+    node_with_websocket: str,
+    mosquitto: Mosquitto,
+    gateway: Callable[[str], Daemon],
+    publisher: Publisher,
+    tmp_path: Path,
+) -> None:
+    """StrictMode mounts twice: there is one connection all the same, and one subscribe on it; and all is given back."""
+    role = '[[role]]\nname = "viewer"\nsubscribe = ["#"]\nrights = ["gateway"]\n'
+    daemon = gateway(f'[[upstream]]\nname = "test"\nurls = ["{mosquitto.url}"]\n{role}')
+    project(tmp_path, "react", "react-dom", "scheduler", "happy-dom", "entities", "whatwg-mimetype", "ws")
+    (tmp_path / "snippet.jsx").write_text(snippet("React", "jsx"))
+    options = ("--allowJs", "--noCheck", "--jsx", "react-jsx", "--target", "es2022", "--module", "es2022")
+    tsc = [str(MODULES / ".bin" / "tsc"), *options, "--outDir", ".", "snippet.jsx"]
+    run = subprocess.run(tsc, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stdout
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "page.js").write_text(REACT.replace("DAEMON", str(daemon.port)))
+    assert json.loads(first_line(node_with_websocket, str(tmp_path / "page.js"))) == ["", [[["sensors/#"], 1]]]
 
 
 def test_curl(daemon: Daemon, publisher: Publisher) -> None:

@@ -74,6 +74,19 @@ def config(broker: Mosquitto) -> str:
     return f'[[upstream]]\nname = "test"\nurls = ["{broker.url}"]\n'
 
 
+def check(report: dict[str, object], cuts: int, transport: str) -> None:
+    assert report["cuts"] == cuts
+    assert report["connections"] > cuts / 2  # type: ignore[operator]  # some cuts hit a connection that was just made
+    assert report["messages"] > 200  # type: ignore[operator]
+    assert {key: report[key] for key in ("twice", "disordered", "missing", "gaps", "transport")} == {
+        "twice": 0,
+        "disordered": 0,
+        "missing": 0,
+        "gaps": [],
+        "transport": transport,
+    }
+
+
 @pytest.mark.parametrize(
     ("transport", "cuts"),
     [
@@ -86,14 +99,12 @@ def test_resumes_in_order_without_loss_or_duplicate(
     node: str, mosquitto: Mosquitto, gateway: Callable[[str], Daemon], transport: str, cuts: int
 ) -> None:
     options = ("--events",) if transport == "events" else ()
-    report = followed(node, mosquitto, gateway(config(mosquitto)), cuts, *options)
-    assert report["cuts"] == cuts
-    assert report["connections"] > cuts / 2  # type: ignore[operator]  # some cuts hit a connection that was just made
-    assert report["messages"] > 200  # type: ignore[operator]
-    assert {key: report[key] for key in ("twice", "disordered", "missing", "gaps", "transport")} == {
-        "twice": 0,
-        "disordered": 0,
-        "missing": 0,
-        "gaps": [],
-        "transport": transport,
-    }
+    check(followed(node, mosquitto, gateway(config(mosquitto)), cuts, *options), cuts, transport)
+
+
+@pytest.mark.parametrize("cuts", [20, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(400)])])
+def test_with_the_websocket_of_node_itself(
+    node_with_websocket: str, mosquitto: Mosquitto, gateway: Callable[[str], Daemon], cuts: int
+) -> None:
+    daemon = gateway(config(mosquitto))
+    check(followed(node_with_websocket, mosquitto, daemon, cuts, "--own-websocket"), cuts, "websocket")
