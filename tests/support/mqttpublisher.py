@@ -49,7 +49,8 @@ class MqttPublisher:
         data = b""
         while len(data) < size:
             piece = self._socket.recv(size - len(data))
-            assert piece, "the broker closed the test's publisher"
+            if not piece:
+                raise ConnectionError("the broker closed the test's publisher")
             data += piece
         return data
 
