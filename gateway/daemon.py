@@ -30,9 +30,9 @@ from gateway.edge.frames import Desk
 from gateway.edge.front import Front, Resource
 from gateway.edge.history import Archive
 from gateway.edge.listeners import SEND_BUFFER
+from gateway.edge.room import Room
 from gateway.edge.rules import access_of, endpoints_of, judge_of
 from gateway.edge.server import Server
-from gateway.edge.session import Room
 from gateway.edge.watch import Watch
 from gateway.hub.budget import Budget
 from gateway.hub.freshness import Change, Freshness, Observers, steady_by
@@ -201,18 +201,18 @@ class Daemon:
         """A link changed its state: every viewer is told."""
         if self.log is not None:
             self.log.suspect = self.upstreams.clock_suspect
-        self.server.upstream_changed(state)
+        self.server.announcer.upstream_changed(state)
 
     def upstream_gap(self, name: str) -> None:
         """A link lost messages that nobody can count: every viewer is told."""
-        self.server.upstream_gap(name)
+        self.server.announcer.upstream_gap(name)
 
     def _freshness_changed(self, change: Change) -> None:
-        asyncio.get_running_loop().call_soon(self.server.freshness_changed, change)
+        asyncio.get_running_loop().call_soon(self.server.announcer.freshness_changed, change)
 
     def _device_changed(self, topic: str, state: DeviceState) -> None:
         # Not now: the hub is in the middle of a turn's messages, and telling a client may let it join an audience.
-        asyncio.get_running_loop().call_soon(self.server.device_changed, topic, state)
+        asyncio.get_running_loop().call_soon(self.server.announcer.device_changed, topic, state)
 
     async def _drain(self) -> None:
         config, clients = self.config, len(self.server.connections)

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway import __version__
-from gateway.edge.connection import Connection, State
+from gateway.edge.connection import Connection
 from gateway.edge.roles import grant, may_see
+from gateway.edge.states import State
 from gateway.errors import GatewayError
 from gateway.lifecycle.figures import resident
 from gateway.lifecycle.house import House

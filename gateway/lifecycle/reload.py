@@ -11,10 +11,10 @@ from msgspec.structs import asdict
 
 from devices.registry import Registry
 from gateway.config import Config, first_word, load
+from gateway.edge.admission import ServerLimits
 from gateway.edge.listeners import descriptors_for_clients
+from gateway.edge.room import SessionLimits
 from gateway.edge.rules import access_of, endpoints_of, judge_of
-from gateway.edge.server import ServerLimits
-from gateway.edge.session import SessionLimits
 from gateway.hub.freshness import limits_of
 from gateway.hub.outbox import Bounds, Policy
 from gateway.lifecycle.house import House

@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.edge import Edge
 
-from gateway.edge.connection import Flood
+from gateway.edge.admission import ServerLimits
 from gateway.edge.dialects import framing
 from gateway.edge.dialects.dialect import Shared
+from gateway.edge.flood import Flood
 from gateway.edge.listeners import Endpoint
-from gateway.edge.server import ServerLimits
-from gateway.edge.session import SessionLimits
+from gateway.edge.room import SessionLimits
 from gateway.edge.tls import TlsFiles
 from gateway.hub.outbox import Bounds
 

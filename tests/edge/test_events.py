@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from support.edge import Edge
 
+from gateway.edge.admission import ServerLimits
 from gateway.edge.doors import Door
 from gateway.edge.roles import Role
-from gateway.edge.server import ServerLimits
 from gateway.hub.outbox import Bounds
 
 

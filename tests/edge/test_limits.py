@@ -13,10 +13,10 @@ import pytest
 from support.edge import Edge, receive, say
 from websockets.exceptions import ConnectionClosed
 
-from gateway.edge.connection import Flood
+from gateway.edge.admission import SPARE, SPARE_PER_ADDRESS, ServerLimits
+from gateway.edge.flood import Flood
 from gateway.edge.http import MAX_REQUEST
-from gateway.edge.server import SPARE, SPARE_PER_ADDRESS, ServerLimits
-from gateway.edge.session import SessionLimits
+from gateway.edge.room import SessionLimits
 from gateway.edge.tls import TlsFiles
 from gateway.topics import MAX_BYTES, MAX_LEVELS
 

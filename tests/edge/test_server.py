@@ -7,10 +7,11 @@ import pytest
 from support.edge import Edge, receive, say
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from gateway.edge.admission import ServerLimits
 from gateway.edge.roles import Role
-from gateway.edge.server import ServerLimits
 from gateway.edge.tls import server_context
 from gateway.hub.freshness import Change
+from gateway.hub.ports import CONNECTED, UpstreamState
 
 
 @pytest.fixture
@@ -310,6 +311,22 @@ async def test_drain_tells_every_client_and_closes_with_1001():
         await drained
 
 
+async def test_nothing_is_said_behind_the_close_frame():
+    """A client that was slow to answer its close frame was still told of links and devices (RFC 6455, 5.5.1)."""
+    async with Edge() as edge:
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write(UPGRADE)
+        await reader.readuntil(b'"welcome"')
+        [connection] = edge.server.connections.values()
+        connection.finish(1001, "gateway is stopping")
+        edge.server.announcer.upstream_changed(UpstreamState("test", CONNECTED, 1.0))
+        edge.server.announcer.upstream_gap("test")
+        writer.write(b"\x88\x80\0\0\0\0")
+        rest = await reader.read()
+        assert rest.endswith(b"\x88\x15\x03\xe9gateway is stopping")
+        writer.close()
+
+
 async def test_too_many_commands_end_with_4429():
     async with Edge() as edge, edge.connect() as client:
         await receive(client, "welcome")
@@ -342,8 +359,8 @@ async def test_followers_of_a_topic_learn_that_it_went_silent_and_others_do_not(
             await receive(client, "welcome")
             await say(client, type="subscribe", id=1, topics=topics, replay="none")
             await receive(client, "ok")
-        edge.server.freshness_changed(Change("a/x", True, 31.2345, 30.0))
-        edge.server.freshness_changed(Change("a/x", False, 33.0, 30.0))
+        edge.server.announcer.freshness_changed(Change("a/x", True, 31.2345, 30.0))
+        edge.server.announcer.freshness_changed(Change("a/x", False, 33.0, 30.0))
         stale = {"type": "stale", "topic": "a/x", "age": 31.235, "stale_after": 30.0}
         assert await receive(follower) in (stale, stale | {"age": 31.234})
         assert (await receive(follower))["type"] == "fresh"

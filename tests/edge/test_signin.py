@@ -13,12 +13,12 @@ import trustme
 from support.edge import Edge, receive, say
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from gateway.edge.admission import ServerLimits
 from gateway.edge.credentials import Judge
 from gateway.edge.doors import Door
 from gateway.edge.front import Access
 from gateway.edge.jwts import Jwts
 from gateway.edge.roles import VIEWER, Role
-from gateway.edge.server import ServerLimits
 from gateway.edge.tls import TlsFiles
 from gateway.edge.tokens import Tokens
 from gateway.edge.watch import Watch
@@ -328,12 +328,12 @@ async def test_connections_of_one_user_are_limited(tokens):
             assert e.server.counts["connections-per-user"] == 2
             async with e.connect(additional_headers={"Authorization": f"Bearer {make(tokens, 'bob')}"}) as other:
                 await receive(other, "welcome")
-        assert not e.server._users or await _empties(e)
+        assert not e.server.admission._users or await _empties(e)
 
 
 async def _empties(e) -> bool:
     async with asyncio.timeout(5):
-        while e.server._users:  # noqa: ASYNC110 - a socket's end has no event here
+        while e.server.admission._users:  # noqa: ASYNC110 - a socket's end has no event here
             await asyncio.sleep(0.01)
     return True
 

@@ -7,7 +7,7 @@ import pytest
 from support.edge import Edge
 from support.sleeper import Sleeper, objects_in, until
 
-from gateway.edge.server import ServerLimits
+from gateway.edge.admission import ServerLimits
 from gateway.hub.outbox import Bounds
 
 RATE, TOPICS = 500, 50

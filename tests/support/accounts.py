@@ -15,7 +15,8 @@ from gateway.edge.dialects.native import NativeJson
 from gateway.edge.events import gap_of
 from gateway.edge.frames import Desk
 from gateway.edge.roles import VIEWER
-from gateway.edge.session import Room, Session, SessionLimits
+from gateway.edge.room import Room, SessionLimits
+from gateway.edge.session import Session
 from gateway.hub.batch import Batch, solo
 from gateway.hub.budget import Budget
 from gateway.hub.hub import Hub

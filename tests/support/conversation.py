@@ -10,7 +10,8 @@ from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.events import gap_of
 from gateway.edge.frames import Desk
 from gateway.edge.roles import Role
-from gateway.edge.session import Room, Session, SessionLimits
+from gateway.edge.room import Room, SessionLimits
+from gateway.edge.session import Session
 from gateway.errors import CloseConnection
 from gateway.hub.batch import Batch
 from gateway.hub.hub import Hub

@@ -10,17 +10,19 @@ from typing import Any
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
-from gateway.edge.connection import Flood
+from gateway.edge.admission import ServerLimits
 from gateway.edge.credentials import Judge
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.doors import Door
+from gateway.edge.flood import Flood
 from gateway.edge.frames import Desk
 from gateway.edge.front import Access, Front
+from gateway.edge.listeners import Endpoint
 from gateway.edge.origin import parse_rule
 from gateway.edge.roles import VIEWER, Role
-from gateway.edge.server import Endpoint, Server, ServerLimits
-from gateway.edge.session import Room, SessionLimits
+from gateway.edge.room import Room, SessionLimits
+from gateway.edge.server import Server
 from gateway.edge.static import Asset
 from gateway.edge.tls import Tls
 from gateway.hub.hub import Hub

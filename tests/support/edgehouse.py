@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from support.edge import PAGE, Upstreams
 
+from gateway.edge.admission import ServerLimits
 from gateway.edge.credentials import Judge
 from gateway.edge.dialects.msgpack import NAME as MSGPACK
 from gateway.edge.dialects.msgpack import NativeMsgpack
@@ -19,8 +20,8 @@ from gateway.edge.listeners import Endpoint
 from gateway.edge.origin import parse_rule
 from gateway.edge.rate import Rate
 from gateway.edge.roles import Role
-from gateway.edge.server import Server, ServerLimits
-from gateway.edge.session import Room, SessionLimits
+from gateway.edge.room import Room, SessionLimits
+from gateway.edge.server import Server
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message

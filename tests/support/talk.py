@@ -10,7 +10,8 @@ from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.native import NativeJson
 from gateway.edge.frames import Desk
 from gateway.edge.roles import Role
-from gateway.edge.session import Room, Session, SessionLimits
+from gateway.edge.room import Room, SessionLimits
+from gateway.edge.session import Session
 from gateway.hub.batch import Batch
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog, Page, Selection

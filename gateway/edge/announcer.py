@@ -1,0 +1,56 @@
+"""Tells clients what is nobody's answer: links to brokers, devices, topics that fall silent."""
+
+from collections.abc import Iterator, Mapping
+
+from devices.reading import DeviceState
+from gateway.edge import events
+from gateway.edge.connection import Connection
+from gateway.edge.room import Room
+from gateway.edge.session import Session
+from gateway.edge.standing import event_of
+from gateway.hub.freshness import Change
+from gateway.hub.ports import UpstreamState
+
+
+class Announcer:
+    """`connections` are those of the server, as they come and go."""
+
+    def __init__(self, connections: Mapping[int, Connection], room: Room) -> None:
+        self._connections = connections
+        self._room = room
+
+    def upstream_changed(self, state: UpstreamState) -> None:
+        """Tell every client about a link to a broker."""
+        for session in self._sessions():
+            session.upstream_changed(state)
+
+    def upstream_gap(self, name: str) -> None:
+        """Tell every client that messages were lost upstream, nobody can know how many."""
+        newest = self._room.log.newest
+        gap = events.Gap(from_=newest + 1, to=newest, count=None, topics={}, reason="upstream")
+        for session in self._sessions():
+            session.tell(gap)
+
+    def device_changed(self, topic: str, state: DeviceState) -> None:
+        """Tell those who follow `topic` that its device came or went."""
+        said = events.Device(
+            device=state.device, state="online" if state.online else "offline", since=self._room.wall()
+        )
+        self._room.standing.device(topic, said)
+        for session in self._sessions():
+            if session.follows(topic):
+                session.tell(said)
+
+    def freshness_changed(self, change: Change) -> None:
+        """Tell those who get the messages of a topic that it went silent, or speaks again."""
+        said = event_of(change)
+        for viewer in self._room.hub.followers(change.topic):
+            session = getattr(viewer, "session", None)
+            if session is not None and session.follows(change.topic):
+                session.tell(said)
+
+    def _sessions(self) -> Iterator[Session]:
+        """All that there are now; telling one may end another."""
+        for connection in list(self._connections.values()):
+            if connection.session is not None:
+                yield connection.session
