@@ -44,7 +44,7 @@ from gateway.hub.ports import UpstreamState
 from gateway.hub.readings import Readings
 from gateway.lifecycle.reload import bounds_of, server_limits, session_limits, stale_after
 from gateway.lifecycle.service import Service
-from gateway.logs.choose import Reader, make_log
+from gateway.logs.choose import Reader, SharedLog, make_log
 from gateway.memory import machine_limits, resolve_memory
 from gateway.operations.logs import set_up
 from gateway.upstream.upstreams import Upstreams
@@ -78,6 +78,7 @@ class Daemon:
         self.path = path
         self.addresses: list[str] = []
         self.log: Log | None = None
+        self.shared: SharedLog | None = None
         self.reader: Reader | None = None
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
@@ -102,13 +103,23 @@ class Daemon:
             later=loop.call_later,
             period=config.heartbeat.interval,
         )
-        history, make_reader = make_log(
-            config.history, state_dir=config.gateway.state_dir, memory=plan.history, sink=hub.take, loop=loop
+        made = make_log(
+            config.history,
+            state_dir=config.gateway.state_dir,
+            memory=plan.history,
+            sink=hub.take,
+            loop=loop,
+            name=name,
+            busy=lambda: hub.busy,
+            upstream=next((upstream.name for upstream in config.upstream if upstream.ingest == "none"), ""),
         )
-        self.log = history
+        history = self.log = made.log
+        self.shared = made.shared
+        if made.shared is not None:
+            await made.shared.begin()
         recent = history.open()
         hub.restore(recent.last, history.newest)
-        reader = self.reader = make_reader()
+        reader = self.reader = made.reader()
         reader.start()
         self.upstreams = Upstreams(
             config.upstream,
@@ -117,7 +128,8 @@ class Daemon:
             loop=loop,
             gateway=name,
             payload_limit=config.limits.payload,
-            durable=config.history.durable,
+            durable=config.history.durable or made.shared is not None,
+            turns=made.shared,
         )
         self.upstreams.remember(recent.acknowledged)
         room = Room(
@@ -167,6 +179,9 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         self.server.start()
+        if made.shared is not None:
+            made.shared.gap, made.shared.gone = self.server.announcer.upstream_gap, self.server.announcer.history_gap
+            self.server.front.readiness = self._readiness
         watching = loop.create_task(Watch(self.server).run(), name="edge-watch")
         self.upstreams.start()
         follows = ", ".join(f"{u.name} ({', '.join(t.filter for t in u.topics)})" for u in config.upstream)
@@ -183,8 +198,10 @@ class Daemon:
         await service.stop()
         return 0
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """After `run`, however it ended: the log stores what waits."""
+        if self.shared is not None:
+            await self.shared.end()
         if self.reader is not None:
             self.reader.close()
         if self.log is not None:
@@ -204,8 +221,15 @@ class Daemon:
         self.server.announcer.upstream_changed(state)
 
     def upstream_gap(self, name: str) -> None:
-        """A link lost messages that nobody can count: every viewer is told."""
-        self.server.announcer.upstream_gap(name)
+        """A link lost messages that nobody can count: every viewer is told, on every gateway."""
+        if self.shared is None:
+            self.server.announcer.upstream_gap(name)
+        elif self.upstreams.follows(name):
+            self.shared.tell_gap(name)
+
+    def _readiness(self) -> str:
+        """Why viewers had better go to another gateway on the same log, "" where they need not."""
+        return self.shared.fault if self.shared is not None else ""
 
     def _freshness_changed(self, change: Change) -> None:
         asyncio.get_running_loop().call_soon(self.server.announcer.freshness_changed, change)
@@ -265,6 +289,6 @@ def run(config: Config, path: Path | None = None) -> int:
         try:
             return await daemon.run()
         finally:
-            daemon.close()
+            await daemon.close()
 
     return asyncio.run(live())

@@ -59,7 +59,7 @@ PLAN = (
             *("bufferedsocket", "websocket", "connector", "subscriptions"),
             *("handed", "pahocheck", "intake", "keepalive", "inflight", "clientevents", "client"),
             *("announcer", "canary", "publishing", "session", "failback"),
-            *("following", "presence", "sight", "link", "upstreams"),
+            *("following", "presence", "sight", "link", "standby", "upstreams"),
         ),
     ),
     Wing(
@@ -75,7 +75,8 @@ PLAN = (
             "sqlite",
             "history",
             "diskhistory",
-            "jetstream",
+            *("natsclient", "stream", "subjects", "records", "following", "reading", "lease", "writing"),
+            *("intake", "turns", "jetstream", "streamhistory"),
             "choose",
         ),
     ),

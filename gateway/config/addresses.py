@@ -110,3 +110,24 @@ def _parts_fault(url: str, parts: SplitResult, port: int | None, expected: str) 
     if parts.fragment or parts.query or (parts.scheme in ("mqtt", "mqtts") and parts.path not in ("", "/")):
         return f'"{url}" has more than a host and a port, {expected}'
     return None
+
+
+def nats_url_fault(url: str) -> str | None:
+    """Say what is wrong with the url of a NATS server; None when nothing is. Credentials in it are never repeated."""
+    expected = "expected nats://host:port or tls://host:port"
+    if "@" in url:
+        return "credentials do not belong into an address, expected user and password_file, or token_file"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return f"the address cannot be understood, {expected}"
+    if parts.scheme not in ("nats", "tls") or "://" not in url:
+        return f'"{url}" has no known scheme, {expected}'
+    if not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
+        return f'"{url}" names no host, {expected}'
+    if port == 0:
+        return f'"{url}" has port 0, {expected}'
+    if parts.fragment or parts.query or parts.path not in ("", "/"):
+        return f'"{url}" has more than a host and a port, {expected}'
+    return None

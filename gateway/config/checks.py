@@ -15,6 +15,7 @@ from gateway.config.files import check_files
 from gateway.config.model import Config, Listen, Upstream, UpstreamTls
 from gateway.config.positions import Path
 from gateway.config.report import Report
+from gateway.config.sharedlog import check_shared_log
 from gateway.topics import overlaps
 from gateway.units import format_duration, format_size
 
@@ -39,6 +40,7 @@ def check(config: Config, report: Report) -> None:
     _check_methods(config, report)
     _check_bounds(config, report)
     _check_history(config, report)
+    check_shared_log(config, report)
     _check_devices(config, report)
     check_files(config, report)
 

@@ -21,11 +21,21 @@ def check_files(config: Config, report: Report) -> None:
             tls = ("listen", index, "tls")
             _check_pair(listen.tls.certificate, listen.tls.key, tls, report)
             _check_authority(listen.tls.client_ca, (*tls, "client_ca"), report)
+    _check_nats(config, report)
     if config.auth.tokens_file is not None and config.auth.tokens_file.exists():
         # One that is not there holds no token yet: `token new` makes it.
         _readable(config.auth.tokens_file, ("auth", "tokens_file"), report)
     if config.auth.jwt is not None:
         _readable(config.auth.jwt.key_file, ("auth", "jwt", "key_file"), report)
+
+
+def _check_nats(config: Config, report: Report) -> None:
+    settings, path = config.history.jetstream, ("history", "jetstream")
+    for key in ("password_file", "token_file", "credentials", "nkey_file"):
+        _readable(getattr(settings, key), (*path, key), report)
+    _check_authority(settings.tls.ca, (*path, "tls", "ca"), report)
+    if settings.tls.certificate:
+        _check_pair(settings.tls.certificate, settings.tls.key, (*path, "tls"), report)
 
 
 def _readable(file: FilePath | None, path: Path, report: Report) -> bool:

@@ -92,6 +92,26 @@ def name(*, empty: bool = False) -> Leaf:
     return text("up to 64 letters, digits, dots, dashes and underscores, the first a letter or digit", check)
 
 
+def stream_name() -> Leaf:
+    """The name of a JetStream stream: no dots, no blanks, since it stands in subjects."""
+
+    def check(value: str) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
+            raise ValueError(f"{describe(value)} is no usable name")
+
+    return text("up to 64 letters, digits, dashes and underscores", check)
+
+
+def subject_prefix() -> Leaf:
+    """The first tokens of NATS subjects, or none."""
+
+    def check(value: str) -> None:
+        if value and not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", value):
+            raise ValueError(f"{describe(value)} is no prefix of a subject")
+
+    return text("letters, digits, dashes and underscores, with dots between, or nothing", check)
+
+
 def flag() -> Leaf:
     """True or false."""
 

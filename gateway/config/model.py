@@ -62,6 +62,14 @@ class UpstreamTopic(msgspec.Struct, frozen=True, kw_only=True):
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Row(k.name(), "shown to viewers and in the log; one of its own per upstream")] = "main"
+    ingest: Annotated[
+        Literal["auto", "own", "one", "none"],
+        Row(
+            k.choice("auto", "own", "one", "none"),
+            "own: this gateway follows it; one: one of all gateways on the log does; none: devices publish to NATS; "
+            "auto: one behind a shared log, else own",
+        ),
+    ] = "auto"
     urls: Annotated[
         tuple[str, ...],
         Row(
@@ -73,7 +81,11 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "5", "3.1.1"], Row(k.choice("auto", "5", "3.1.1"), "auto: 5, then 3.1.1 if refused")
     ] = "auto"
     client_id: Annotated[
-        str, Row(k.text("an MQTT client id"), "empty: sensor-gateway-NAME-<8 hex of the machine id>")
+        str,
+        Row(
+            k.text("an MQTT client id"),
+            "empty: sensor-gateway-NAME-<8 hex of the machine id>; with ingest one: sensor-gateway-NAME",
+        ),
     ] = ""
     username: Annotated[str, Row(k.text(), "empty: none")] = ""
     password_file: Annotated[Path | None, Row(k.path(), "file with the password, re-read at every connect")] = None
@@ -248,7 +260,52 @@ class Backpressure(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class JetStream(msgspec.Struct, frozen=True, kw_only=True):
+    urls: Annotated[
+        tuple[str, ...],
+        Row(
+            k.many(k.text("an address such as nats://host:4222"), least=1, single=True),
+            "one or a list of servers of one cluster: nats:// or tls://",
+        ),
+    ] = ("nats://127.0.0.1:4222",)
+    user: Annotated[str, Row(k.text(), "empty: none")] = ""
+    password_file: Annotated[Path | None, Row(k.path(), "file with the user's password; read at every connect")] = None
+    token_file: Annotated[Path | None, Row(k.path(), "file with a token; read at every connect")] = None
+    credentials: Annotated[Path | None, Row(k.path(), "file with a user's JWT and seed (.creds); empty: none")] = None
+    nkey_file: Annotated[Path | None, Row(k.path(), "file with the seed of an NKey; empty: none")] = None
+    tls: Annotated[UpstreamTls, Row(Table(UpstreamTls), "for tls://")] = UpstreamTls()
+    stream: Annotated[
+        str, Row(k.stream_name(), "the stream that holds the log; made if absent, checked if present")
+    ] = "sensor-gateway"
+    prefix: Annotated[
+        str,
+        Row(
+            k.subject_prefix(),
+            "put before every subject, topic a/b is PREFIX.a.b; empty: a.b, as devices publish to NATS' MQTT listener",
+        ),
+    ] = "sensor-gateway"
+    topics: Annotated[tuple[str, ...], Row(k.many(_FILTER, least=1), "filters of the topics that the stream holds")] = (
+        "#",
+    )
+    replicas: Annotated[int, Row(k.whole(1, 5), "servers that hold the stream; a single server: 1")] = 3
+    max_bytes: Annotated[int, Row(k.size("1 MiB", "100 TiB"), "largest size of the stream; the oldest go first")] = (
+        1024**3
+    )
+    max_age: Annotated[float, Row(k.duration("1m", "3650d"), "how long the stream keeps messages")] = 7 * 86400.0
+    max_lag: Annotated[
+        float, Row(k.duration("100ms", "1h"), "behind the stream for longer than this, /readyz says 503")
+    ] = 5.0
+
+
 class History(msgspec.Struct, frozen=True, kw_only=True):
+    log: Annotated[
+        Literal["auto", "memory", "sqlite", "jetstream"],
+        Row(
+            k.choice("auto", "memory", "sqlite", "jetstream"),
+            "what gives messages their offsets; auto: sqlite where disk says a file, else memory; jetstream: shared "
+            "by many gateways",
+        ),
+    ] = "auto"
     memory: Annotated[
         int | None, Row(k.auto(k.size("0 B", "1 TiB")), "messages kept in memory; auto: a share of the budget")
     ] = None
@@ -258,6 +315,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     disk_age: Annotated[float, Row(k.duration("1m", "3650d"), "how long messages are kept on disk")] = 7 * 86400.0
     commit: Annotated[float, Row(k.duration("50ms", "10m"), "how often is written; rarer spares SD cards")] = 10.0
     durable: Annotated[bool, Row(k.flag(), "true: QoS 1 is acknowledged to the broker only once it is on disk")] = False
+    jetstream: Annotated[JetStream, Row(Table(JetStream), 'for log = "jetstream"')] = JetStream()
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):

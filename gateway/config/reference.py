@@ -24,8 +24,8 @@ order of their names: tables are merged, `[[lists]]` get longer. Without any fil
 - `sensor-gateway check` names every mistake with its line. `systemctl reload sensor-gateway` takes changes up without
   dropping a client; a file with a mistake changes nothing.
 
-**After a restart only**: a `[[listen]]` address or port, `gateway.name`, `gateway.state_dir`, `history.disk`,
-`disk_limit`, `disk_age`, `commit` and `durable`. A reload names them when they have changed.
+**After a restart only**: a `[[listen]]` address or port, `gateway.name`, `gateway.state_dir`, `history.log`, `disk`,
+`disk_limit`, `disk_age`, `commit`, `durable` and `jetstream`. A reload names them when they have changed.
 """
 
 

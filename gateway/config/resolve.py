@@ -31,18 +31,26 @@ def resolve(config: Config, folder: Path, environ: Mapping[str, str]) -> Config:
     disk = config.history.disk
     state_dir = folder / state_dir
     config = _absolute(replace(config, history=replace(config.history, disk=None)), folder, environ)
-    history: History = replace(config.history, disk=disk and state_dir / disk)
+    log = config.history.log
+    if log == "auto":
+        log = "sqlite" if disk else "memory"
+    history: History = replace(config.history, disk=disk and state_dir / disk, log=log)
     machine = machine_id()
     return replace(
         config,
         gateway=replace(config.gateway, name=config.gateway.name or host_name(), state_dir=state_dir),
-        upstream=tuple(_identified(upstream, machine) for upstream in config.upstream),
+        upstream=tuple(_identified(upstream, machine, shared=log == "jetstream") for upstream in config.upstream),
         history=history,
     )
 
 
-def _identified(upstream: Upstream, machine: str) -> Upstream:
-    return replace(upstream, client_id=upstream.client_id or default_client_id(upstream.name, machine))
+def _identified(upstream: Upstream, machine: str, *, shared: bool) -> Upstream:
+    ingest = upstream.ingest
+    if ingest == "auto":
+        ingest = "one" if shared else "own"
+    # One id on all gateways that take turns, so that the broker hands the session over from one to the next.
+    client_id = upstream.client_id or default_client_id(upstream.name, "" if ingest == "one" else machine)
+    return replace(upstream, client_id=client_id, ingest=ingest)
 
 
 def _absolute(struct: T, folder: Path, environ: Mapping[str, str]) -> T:
@@ -67,7 +75,7 @@ def _find(path: Path, folder: Path, environ: Mapping[str, str]) -> Path:
 
 def default_client_id(name: str, machine: str) -> str:
     """The MQTT client id of the upstream `name` on the machine with this id: stable, so that the session is found."""
-    return f"sensor-gateway-{name}-{machine[:8]}"
+    return f"sensor-gateway-{name}-{machine[:8]}".removesuffix("-")
 
 
 def machine_id() -> str:

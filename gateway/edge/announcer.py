@@ -9,6 +9,7 @@ from gateway.edge.room import Room
 from gateway.edge.session import Session
 from gateway.edge.standing import event_of
 from gateway.hub.freshness import Change
+from gateway.hub.log import EXPIRED
 from gateway.hub.ports import UpstreamState
 
 
@@ -28,6 +29,12 @@ class Announcer:
         """Tell every client that messages were lost upstream, nobody can know how many."""
         newest = self._room.log.newest
         gap = events.Gap(from_=newest + 1, to=newest, count=None, topics={}, reason="upstream")
+        for session in self._sessions():
+            session.tell(gap)
+
+    def history_gap(self, first: int, last: int) -> None:
+        """Tell every client that messages were deleted before this gateway had them."""
+        gap = events.Gap(from_=first, to=last, count=None, topics={}, reason=EXPIRED)
         for session in self._sessions():
             session.tell(gap)
 

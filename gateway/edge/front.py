@@ -114,7 +114,8 @@ class _Visit(NamedTuple):
 class Front:
     """Judges requests. `dialects` makes the dialect of a subprotocol token ("" where none is offered) or of a path.
 
-    `resources` are the paths that answer with data; others put theirs in. All may be changed under way.
+    `resources` are the paths that answer with data; others put theirs in. `readiness`, where the log is shared, says
+    why this gateway does not show what it holds, "" while it does. All may be changed under way.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Front:
         self.resources: dict[str, Resource] = {}
         self.requests = Rate(REQUESTS)
         self.draining = False
+        self.readiness: Callable[[], str] | None = None
         self._assets = assets
         self._dialects = dialects
         self._upstreams = upstreams
@@ -374,6 +376,11 @@ class Front:
             states = self._upstreams.states()
             text = "".join(f"{state.name}: {state.state}\n" for state in states).encode()
             ready = not self.draining and any(state.state == CONNECTED for state in states)
+            if self.readiness is not None:
+                # Whoever follows the brokers, all that came in is in the log.
+                fault = self.readiness()
+                text += f"log: {fault or 'in order'}\n".encode()
+                ready = not self.draining and not fault
             return Reply(200 if ready else 503, text, headers=(_NOT_STORED,))
         asset = self._assets.get(path)
         if asset is None:

@@ -76,3 +76,14 @@ class UpstreamStatus(Protocol):
 
     def states(self) -> Sequence[UpstreamState]:
         """The state of every link, in the order of the configuration."""
+
+
+class Turns(Protocol):
+    """Who of several gateways behind one log follows an upstream: one at a time."""
+
+    def campaign(self, upstream: str, begin: Callable[[list[Message]], None], end: Callable[[], None]) -> None:
+        """Try for it from now on. `begin` is told when it is ours, with the newest QoS 1 messages that the log has of
+        it, the newest last; `end` when another gateway has it: nothing is taken in from then on."""
+
+    async def withdraw(self, upstream: str) -> None:
+        """Store what was taken in, and leave it to another gateway."""

@@ -26,7 +26,7 @@ log = logging.getLogger("gateway")
 # What is opened, named or reserved once, at the start.
 _AT_START = {
     "gateway": ("name", "state_dir"),
-    "history": ("disk", "disk_limit", "disk_age", "commit", "durable"),
+    "history": ("log", "disk", "disk_limit", "disk_age", "commit", "durable", "jetstream"),
 }
 
 

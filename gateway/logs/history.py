@@ -48,7 +48,7 @@ class MemoryHistory:
         if self.reader.waiting >= WAITING:
             return False
         pages = self._log.ring.pages()
-        self.reader.submit(partial(_from_memory, query, pages, self._log.oldest > 1), partial(answered, done))
+        self.reader.submit(partial(from_memory, query, pages, self._log.oldest > 1), partial(answered, done))
         return True
 
     def start(self) -> None:
@@ -59,7 +59,8 @@ class MemoryHistory:
         self.reader.stop(1.0)
 
 
-def _from_memory(query: Query, pages: list[list[Message]], expired: bool) -> Series:
+def from_memory(query: Query, pages: list[list[Message]], expired: bool) -> Series:
+    """A query's rows out of blocks of messages, oldest first; `expired`: there were older ones."""
     buckets = Buckets(query.since, query.until, query.points)
     in_time = fill(buckets, query, reversed(pages), time.monotonic() + LIMIT)
     oldest = next((m.timestamp for page in pages for m in page if m.timestamp is not None), None)

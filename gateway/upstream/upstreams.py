@@ -1,19 +1,23 @@
 """All links together: their states, and which of them a client's message goes out by."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Sequence
 
 from gateway.config import Upstream
 from gateway.hub.message import Message
-from gateway.hub.ports import Publisher, UpstreamListener, UpstreamState
+from gateway.hub.ports import Publisher, Turns, UpstreamListener, UpstreamState
 from gateway.upstream.link import Link
+from gateway.upstream.standby import standby
 
 
 class Upstreams:
     """The links of a configuration. Is UpstreamStatus and UpstreamSender for the rest of the house.
 
-    `payload_limit` is `[limits] payload` in bytes, `durable` is `history.durable`, `gateway` the gateway's name.
+    `payload_limit` is `[limits] payload` in bytes, `gateway` the gateway's name. `durable`: QoS 1 is acknowledged once
+    the publisher says so. `turns` says who of several gateways follows an upstream with `ingest = "one"`; until it is
+    this one's turn, and with `ingest = "none"` always, its link follows nothing and only takes viewers' messages out.
     """
 
     def __init__(
@@ -27,7 +31,12 @@ class Upstreams:
         gateway: str = "sensor-gateway",
         payload_limit: int = 256 * 1024,
         durable: bool = False,
+        turns: Turns | None = None,
     ) -> None:
+        self._turns = turns
+        self._mark = secrets.token_hex(4)
+        self._following: set[str] = set()
+        self._settings = {each.name: each for each in settings}
         self._publisher = publisher
         self._listener = listener
         self._loop = loop
@@ -68,10 +77,13 @@ class Upstreams:
         """Let every link connect. Raises UpstreamError where paho cannot be driven."""
         for link in self._links.values():
             link.start()
+        for settings in self._settings.values():
+            self._take_part(settings)
 
     async def stop(self) -> None:
-        """Say goodbye to all brokers, within about a second."""
+        """Say goodbye to all brokers, within about a second, and leave them to other gateways."""
         await asyncio.gather(*(link.stop() for link in self._links.values()))
+        await asyncio.gather(*(self._leave(name) for name in self._settings))
 
     async def reload(self, settings: Sequence[Upstream], *, payload_limit: int | None = None) -> None:
         """Links by the same name take over their new settings, others come and go; another limit makes them anew."""
@@ -80,15 +92,21 @@ class Upstreams:
             for present in self._links.values():
                 present.limit(payload_limit)
         before, self._links = self._links, {}
+        old, self._settings = self._settings, {each.name: each for each in settings}
         for each in settings:
             link = before.pop(each.name, None)
             if link is None:
                 link = self._make(each)
                 link.start()
+                self._take_part(each)
             else:
-                link.reload(each)
+                if each.ingest != old[each.name].ingest:
+                    await self._leave(each.name)
+                    self._take_part(each)
+                link.reload(self._role(each))
             self._links[each.name] = link
         await asyncio.gather(*(link.stop() for link in before.values()))
+        await asyncio.gather(*(self._leave(name) for name in before))
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Callable[[str | None], None]
@@ -101,9 +119,41 @@ class Upstreams:
         else:
             done("no upstream has a prefix that this topic begins with")
 
+    def follows(self, name: str) -> bool:
+        """Whether this gateway follows the upstream, and not another one, or nobody."""
+        settings = self._settings.get(name)
+        return settings is not None and (settings.ingest in ("auto", "own") or name in self._following)
+
+    def _role(self, settings: Upstream) -> Upstream:
+        """The settings of the link: to follow, or to stand by."""
+        return settings if self.follows(settings.name) else standby(settings, self._mark)
+
+    def _take_part(self, settings: Upstream) -> None:
+        if settings.ingest == "one" and self._turns is not None:
+            name = settings.name
+            self._turns.campaign(name, lambda recent: self._begin(name, recent), lambda: self._end(name))
+
+    async def _leave(self, name: str) -> None:
+        if self._turns is not None:
+            await self._turns.withdraw(name)
+        self._following.discard(name)
+
+    def _begin(self, name: str, recent: list[Message]) -> None:
+        """It is this gateway's turn: the broker hands its session over, and sends again what was not acknowledged."""
+        self._following.add(name)
+        link = self._links[name]
+        link.remember([message for message in recent if message.mid])
+        link.reload(self._settings[name])
+
+    def _end(self, name: str) -> None:
+        """Another gateway has it: nothing more is read from the broker, nothing more acknowledged."""
+        self._following.discard(name)
+        if name in self._links:
+            self._links[name].reload(standby(self._settings[name], self._mark))
+
     def _make(self, settings: Upstream) -> Link:
         return Link(
-            settings,
+            self._role(settings),
             publisher=self._publisher,
             listener=self._listener,
             loop=self._loop,

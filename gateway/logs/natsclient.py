@@ -1,0 +1,205 @@
+"""The connection to a NATS cluster: signed in, kept up for ever, requests with an answer or a reason.
+
+nats-py is imported here and nowhere else, and only by a configuration that asks for it (extra `cluster`).
+"""
+
+import json
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway.config import JetStream
+from gateway.errors import GatewayError
+
+try:
+    import nats
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.errors import Error as NatsError
+except ImportError as error:  # pragma: no cover - an installation without the extra
+    raise GatewayError('log = "jetstream" needs nats-py: pip install "sensor-gateway[cluster]"') from error
+
+logger = logging.getLogger("gateway.history")
+
+API = "$JS.API."
+WAIT = 2.0  # seconds for an answer
+PING = 2.0  # seconds between pings; two that are not answered end a connection
+RECONNECT = 0.25
+PENDING = 8 * 1024 * 1024
+NOT_FOUND = 404
+
+
+class Unanswered(GatewayError):
+    """NATS did not answer, or nobody in it could: no connection, no leader at this moment. Worth another try."""
+
+
+class Refusal(GatewayError):
+    """JetStream answered no. `code` is its HTTP-like code, `number` its own (`err_code`)."""
+
+    def __init__(self, text: str, code: int, number: int) -> None:
+        super().__init__(text)
+        self.code = code
+        self.number = number
+
+
+Received = Callable[[Msg], Awaitable[None]]
+
+
+class NatsClient:
+    """One connection for everything. `changed(connected)` is told when it is lost and when it is back."""
+
+    def __init__(self, settings: JetStream, *, name: str, changed: Callable[[bool], None]) -> None:
+        self._settings = settings
+        self._name = name
+        self._changed = changed
+        self._client = Client()
+        self._failure = ""
+        self._closing = False
+
+    @property
+    def connected(self) -> bool:
+        return self._client.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes of headers and payload together that the servers take."""
+        return int(self._client.max_payload)
+
+    async def connect(self) -> None:
+        """Connect, however long it takes. Raises GatewayError where a secret cannot be read."""
+        settings = self._settings
+        # nats-py says int where it takes float.
+        options: dict[str, Any] = {"reconnect_time_wait": RECONNECT, "connect_timeout": WAIT, "ping_interval": PING}
+        if settings.user:
+            options["user"] = settings.user
+            if settings.password_file is not None:
+                options["password"] = _reader(settings.password_file)
+        elif settings.token_file is not None:
+            options["token"] = _reader(settings.token_file)
+        elif settings.credentials is not None:
+            options["user_credentials"] = str(settings.credentials)
+        elif settings.nkey_file is not None:
+            options["nkeys_seed"] = str(settings.nkey_file)
+        if any(url.startswith("tls:") for url in settings.urls):
+            options["tls"] = self._tls()
+        await self._client.connect(
+            servers=list(settings.urls),
+            name=f"sensor-gateway {self._name}",
+            error_cb=self._failed,
+            disconnected_cb=self._lost,
+            reconnected_cb=self._back,
+            max_reconnect_attempts=-1,
+            max_outstanding_pings=2,
+            pending_size=PENDING,
+            **options,
+        )
+        self._failure = ""
+
+    async def close(self) -> None:
+        """End the connection."""
+        self._closing = True
+        await self._client.close()
+
+    def inbox(self) -> str:
+        """A subject of our own for answers."""
+        return str(self._client.new_inbox())
+
+    async def subscribe(self, subject: str, received: Received) -> Any:
+        """Have `received` called with every message of `subject`, one after the other. Raises Unanswered."""
+        try:
+            # Unlimited: what JetStream sends is bounded by its flow control.
+            return await self._client.subscribe(subject, cb=received, pending_msgs_limit=0, pending_bytes_limit=0)
+        except NatsError as error:
+            raise Unanswered(_text(error)) from error
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", *, reply: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a message on its way. Raises Unanswered where there is no connection."""
+        if not self._client.is_connected:
+            # nats-py would keep it for later, behind what is sent anew by then.
+            raise Unanswered("no connection to NATS")
+        try:
+            await self._client.publish(subject, payload, reply, headers)  # type: ignore[arg-type]
+        except NatsError as error:
+            raise Unanswered(_text(error)) from error
+
+    async def request(
+        self, subject: str, body: bytes, *, headers: Mapping[str, str] | None = None, within: float = WAIT
+    ) -> bytes:
+        """Send a message and wait for its answer. Raises Unanswered."""
+        if not self._client.is_connected:
+            raise Unanswered("no connection to NATS")
+        try:
+            answer = await self._client.request(subject, body, timeout=within, headers=headers)  # type: ignore[arg-type]
+        except NatsError as error:
+            raise Unanswered(_text(error)) from error
+        return bytes(answer.data)
+
+    async def ask(
+        self, subject: str, body: object = None, *, headers: Mapping[str, str] | None = None, within: float = WAIT
+    ) -> Any:
+        """Ask JetStream; its answer. Raises Unanswered, Refusal."""
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        return answer_of(await self.request(subject, data, headers=headers, within=within))
+
+    def _tls(self) -> ssl.SSLContext:
+        tls = self._settings.tls
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+        if tls.insecure:
+            logger.warning("history: jetstream.tls.insecure: any certificate of the NATS servers is believed")
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    async def _failed(self, error: Exception) -> None:
+        text = _text(error)
+        if self._closing or text == self._failure:
+            return
+        self._failure = text
+        urls = ", ".join(self._settings.urls)
+        level = logging.DEBUG if self._client.is_connected else logging.WARNING
+        logger.log(level, "history: NATS (%s): %s; trying on", urls, text)
+
+    async def _lost(self) -> None:
+        if not self._closing:
+            logger.warning("history: the connection to NATS is lost")
+            self._changed(False)
+
+    async def _back(self) -> None:
+        self._failure = ""
+        url = self._client.connected_url
+        logger.info("history: connected to NATS again: %s", url.netloc if url is not None else "")
+        self._changed(True)
+
+
+def answer_of(data: bytes) -> Any:
+    """What JetStream answered. Raises Unanswered, Refusal."""
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        raise Unanswered("an answer that cannot be read") from None
+    failure = answer.get("error")
+    if failure:
+        text, code, number = failure.get("description", "no reason"), failure.get("code", 0), failure.get("err_code", 0)
+        if code in (408, 503):  # no quorum, no leader: another may be elected in a moment
+            raise Unanswered(f"JetStream: {text}")
+        raise Refusal(text, code, number)
+    return answer
+
+
+def _reader(file: Path) -> Callable[[], str]:
+    """Read anew at every connect, so that a rotated secret needs no restart."""
+    return lambda: file.read_text("utf-8").strip()
+
+
+def _text(error: BaseException) -> str:
+    text = str(error).removeprefix("nats: ").strip("'\"")
+    return text or type(error).__name__
+
+
+__all__ = ["API", "NOT_FOUND", "Msg", "NatsClient", "Refusal", "Unanswered", "answer_of", "nats"]
