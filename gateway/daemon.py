@@ -216,8 +216,10 @@ class Daemon:
 
     def upstream_changed(self, state: UpstreamState) -> None:
         """A link changed its state: every viewer is told."""
+        suspect = self.upstreams.clock_suspect
         if self.log is not None:
-            self.log.suspect = self.upstreams.clock_suspect
+            self.log.suspect = suspect
+        self.server.announcer.clock_judged(suspect)
         self.server.announcer.upstream_changed(state)
 
     def upstream_gap(self, name: str) -> None:

@@ -52,6 +52,11 @@ def shorten(text: str, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def unshared(filter: str) -> str:
+    """The filter inside a shared subscription, `$share/GROUP/FILTER` (MQTT 5.0, 4.8.2), or the filter itself."""
+    return filter.split("/", 2)[2] if filter.startswith("$share/") and filter.count("/") > 1 else filter
+
+
 def matches(filter: str, topic: str) -> bool:
     """Whether a valid `filter` matches a valid `topic`."""
     if filter == topic:

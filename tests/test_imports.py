@@ -58,7 +58,7 @@ PLAN = (
             *("backoff", "counters", "properties", "names", "address", "acknowledgements"),
             *("bufferedsocket", "websocket", "connector", "subscriptions"),
             *("handed", "pahocheck", "intake", "keepalive", "inflight", "clientevents", "client"),
-            *("announcer", "canary", "publishing", "session", "failback"),
+            *("announcer", "canary", "publishing", "session", "versions", "failback"),
             *("following", "presence", "sight", "link", "standby", "upstreams"),
         ),
     ),

@@ -12,6 +12,7 @@ from gateway.topics import (
     covers,
     matches,
     overlaps,
+    unshared,
     validate_filter,
     validate_topic,
 )
@@ -135,6 +136,13 @@ def test_wrong_filters_are_refused(filter):
 @pytest.mark.parametrize("filter", ["#", "+", "/", "//", "+/+/#", "a/+/b", "x" * 65_535, "a/" * (MAX_LEVELS - 1) + "a"])
 def test_right_filters_pass(filter):
     validate_filter(filter)
+
+
+@pytest.mark.parametrize(
+    ("filter", "inside"), [("$share/group/a/+/b", "a/+/b"), ("$share/odd", "$share/odd"), ("a/b", "a/b")]
+)
+def test_the_filter_inside_a_shared_subscription(filter, inside):
+    assert unshared(filter) == inside
 
 
 def test_a_topic_holds_no_wildcard():

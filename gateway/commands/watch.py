@@ -105,7 +105,7 @@ class Watch:
         return self._wait
 
     async def _connection(self) -> NoReturn:
-        self._following, self._retry_after = False, None
+        self._greeted, self._following, self._retry_after = False, False, None
         try:
             async with connect(
                 self._url,
@@ -150,7 +150,10 @@ class Watch:
                 kind = received["type"]
             except (ValueError, KeyError, TypeError, RecursionError):
                 raise GatewayError(f"{self._url} does not speak {SUBPROTOCOL}: is it a gateway's stream?") from None
-            if kind == "welcome":
+            if kind == "welcome" and self._greeted:
+                kind = "clock"  # said again, since the gateway's clock has lost or won its trust
+            elif kind == "welcome":
+                self._greeted = True
                 await connection.send(self._subscribe(received))
             elif kind == "auth-required":
                 raise GatewayError(f"{self._url} wants credentials: give --token-file FILE")

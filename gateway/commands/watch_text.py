@@ -8,6 +8,7 @@ from gateway.commands.terminal import visible, visible_json
 
 MAX_VALUE = 2000
 MAX_TOPICS = 5
+CLOCK_SUSPECT = "the gateway's clock may be wrong, and all times with it"
 
 
 class Printer:
@@ -64,9 +65,12 @@ def describe(kind: str, event: dict[str, Any]) -> str | None:
     match kind:
         case "welcome":
             links = ", ".join(f"{link['name']} {link['state']}" for link in event.get("upstreams", ()))
-            return f"connected to {event.get('gateway')} as {event.get('role')}" + (
-                f"; upstreams: {links}" if links else ""
-            )
+            parts = [f"connected to {event.get('gateway')} as {event.get('role')}"]
+            parts += [f"upstreams: {links}"] if links else []
+            parts += [CLOCK_SUSPECT] if event.get("clock") == "suspect" else []
+            return "; ".join(parts)
+        case "clock":
+            return CLOCK_SUSPECT if event.get("clock") == "suspect" else "the gateway's clock is right again"
         case "ok":
             refused = [each for each in event.get("subscribed", ()) if each.get("reason")]
             return "; ".join(f"{each['filter']}: {each['reason']}" for each in refused) or None

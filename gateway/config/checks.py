@@ -16,7 +16,7 @@ from gateway.config.model import Config, Listen, Upstream, UpstreamTls
 from gateway.config.positions import Path
 from gateway.config.report import Report
 from gateway.config.sharedlog import check_shared_log
-from gateway.topics import overlaps
+from gateway.topics import overlaps, unshared
 from gateway.units import format_duration, format_size
 
 CLEAR_TEXT = (
@@ -104,7 +104,12 @@ def _check_prefixes(upstreams: tuple[Upstream, ...], report: Report) -> None:
     for (first, one), (second, other) in combinations(enumerate(upstreams), 2):
         if one.prefix != other.prefix or one.name == other.name:
             continue  # two of one name are a slip that is named already
-        pairs = ((a.filter, b.filter) for a in one.topics for b in other.topics if overlaps(a.filter, b.filter))
+        pairs = (
+            (a.filter, b.filter)
+            for a in one.topics
+            for b in other.topics
+            if overlaps(unshared(a.filter), unshared(b.filter))
+        )
         pair = next(pairs, None)
         if pair is not None:
             path, rival = ("upstream", second, "prefix"), ("upstream", first, "prefix")

@@ -25,6 +25,15 @@ class Announcer:
         for session in self._sessions():
             session.upstream_changed(state)
 
+    def clock_judged(self, suspect: bool) -> None:
+        """Whether the wall clock is suspected to be wrong; every client is told when that changes."""
+        state = "suspect" if suspect else "ok"
+        if state == self._room.clock_state:
+            return
+        self._room.clock_state = state
+        for session in self._sessions():
+            session.clock_changed()
+
     def upstream_gap(self, name: str) -> None:
         """Tell every client that messages were lost upstream, nobody can know how many."""
         newest = self._room.log.newest

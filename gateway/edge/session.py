@@ -173,6 +173,11 @@ class Session:
         if self.role is not None:
             self.say(upstream(state, self.role))
 
+    def clock_changed(self) -> None:
+        """The gateway's clock is not to be trusted, or is again: `welcome` says so once more."""
+        if self.role is not None:
+            self.say(welcome(self._room, self.id, self.role))
+
     def follows(self, topic: str) -> bool:
         """Whether the client wants to hear of what happens to `topic` beside its messages."""
         return self._subscriptions.sees(topic)

@@ -53,6 +53,11 @@ class Canary:
             self._timer.cancel()
             self._timer = None
 
+    def forget(self) -> None:
+        """No more probes until `start`, and none counts as missed."""
+        self.stop()
+        self.misses = 0
+
     def came_back(self, payload: bytes) -> None:
         """A message on the probe's topic; one that is not ours (another gateway of the same name) is passed over."""
         if payload != self._outstanding:

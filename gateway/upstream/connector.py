@@ -30,6 +30,8 @@ class Connector:
     """Opens transports for one link."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.time) -> None:
+        self.clock_suspect = False
+        """Whether the newest certificate seen is not valid yet by this box's clock."""
         self._name = name
         self._loop = loop
         self._clock = clock
@@ -59,10 +61,16 @@ class Connector:
         thread.start()
         try:
             async with asyncio.timeout(limit):
-                return await future
+                transport = await future
+        except CertificateNotYetValid:
+            self.clock_suspect = True
+            raise
         except TimeoutError:
             self._hanging.add(thread)
             raise UpstreamError(f"no connection within {limit:g} s") from None
+        if address.tls and not tls.insecure:
+            self.clock_suspect = False
+        return transport
 
     def _hand_over(self, function: Callable[..., None], *arguments: Any) -> bool:
         try:

@@ -15,7 +15,8 @@ from gateway.upstream.address import Address, parse
 from gateway.upstream.connector import Connector
 from gateway.upstream.counters import Counters
 from gateway.upstream.names import TopicNames
-from gateway.upstream.session import Session, VersionRefused
+from gateway.upstream.session import Session
+from gateway.upstream.versions import Versions
 
 logger = logging.getLogger("gateway.upstream")
 
@@ -56,21 +57,19 @@ async def try_broker(
 
 
 async def watch_first(
-    settings: Upstream, versions: dict[str, bool], *, connector: Connector, loop: asyncio.AbstractEventLoop
+    settings: Upstream, versions: Versions, *, connector: Connector, loop: asyncio.AbstractEventLoop
 ) -> str:
-    """While the link is at another url: try the first one now and then; return it once it answers.
-
-    `versions` holds by url whether a broker speaks MQTT 5, as far as known; what is found out is added.
-    """
+    """While the link is at another url: try the first one now and then; return it once it answers."""
     first = parse(settings.urls[0])
+
+    async def connect(version_5: bool) -> None:
+        await try_broker(first, settings, version_5=version_5, connector=connector, loop=loop)
+
     interval = max(settings.backoff.stable, settings.backoff.min)
     while True:
         await asyncio.sleep(interval * random.uniform(0.75, 1.25))
-        version_5 = settings.protocol != "3.1.1" and versions.get(first.url, True)
         try:
-            await try_broker(first, settings, version_5=version_5, connector=connector, loop=loop)
-        except VersionRefused:
-            versions[first.url] = False
+            await versions.speak(first.url, connect)
         except UpstreamError as error:
             logger.debug("upstream %s: %s is not back yet: %s", settings.name, first.url, error)
         else:

@@ -25,6 +25,7 @@ class Following:
         self.names = TopicNames(settings.name, settings.prefix, topics, own.encode())
         self.own = own
         self._topics = settings.topics
+        self._probe = own if all(topic.filter != own for topic in settings.topics) else ""
 
     def wanted(self) -> list[tuple[str, int]]:
         """Filters with the QoS to ask for."""
@@ -36,8 +37,14 @@ class Following:
 
     @property
     def is_all_refused(self) -> bool:
-        """Whether the broker granted nothing of what was asked for."""
-        return bool(self.grants) and all(grant.qos is None for grant in self.grants)
+        """Whether the broker granted nothing of what viewers shall get."""
+        grants = [grant for grant in self.grants if grant.filter != self._probe]
+        return bool(grants) and all(grant.qos is None for grant in grants)
+
+    @property
+    def is_probe_refused(self) -> bool:
+        """Whether the broker lets the link's own probe not come back to it."""
+        return any(grant.filter == self._probe and grant.qos is None for grant in self.grants)
 
     async def change(self, session: Session, before: Sequence[UpstreamTopic]) -> None:
         """Within the connection: new filters subscribed, those gone unsubscribed. Raises UpstreamError."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,16 +17,17 @@ from gateway.upstream.address import Address, parse
 from gateway.upstream.announcer import Announcer
 from gateway.upstream.backoff import Backoff
 from gateway.upstream.client import CLOSED
-from gateway.upstream.connector import CertificateNotYetValid, Connector
+from gateway.upstream.connector import Connector
 from gateway.upstream.counters import Counters
 from gateway.upstream.failback import watch_first
 from gateway.upstream.following import Following
 from gateway.upstream.pahocheck import verify_paho
 from gateway.upstream.presence import Presence
 from gateway.upstream.publishing import Done, Outgoing
-from gateway.upstream.session import Accepted, Session, TakenOver, VersionRefused
+from gateway.upstream.session import Accepted, Session, TakenOver
 from gateway.upstream.sight import Sight
 from gateway.upstream.subscriptions import Grant
+from gateway.upstream.versions import Versions
 
 logger = logging.getLogger("gateway.upstream")
 
@@ -54,7 +56,6 @@ class Link:
         durable: bool = False,
     ) -> None:
         self.counters = Counters()
-        self.clock_suspect = False
         self._settings = settings
         self._listener = listener
         self._loop = loop
@@ -77,7 +78,7 @@ class Link:
         self._backoff = Backoff(settings.backoff.min, settings.backoff.max)
         self._presence = self._make_presence()
         self._sight = self._make_sight()
-        self._versions: dict[str, bool] = {}  # url → whether it speaks MQTT 5, as far as known
+        self._versions = Versions(settings.protocol, loop.time)
         self._details = ""
         self._index = 0
         self._connections = 0
@@ -110,6 +111,11 @@ class Link:
     def connected(self) -> bool:
         """Whether the broker has accepted us and the filters."""
         return self.state.state in (CONNECTED, BLIND)
+
+    @property
+    def clock_suspect(self) -> bool:
+        """Whether the broker's certificate is not valid yet by this box's clock."""
+        return self._connector.clock_suspect
 
     def remember(self, messages: Sequence[Message]) -> None:
         """Before `start`: the last QoS 1 messages of an earlier run that are durable, the newest last."""
@@ -144,7 +150,7 @@ class Link:
         if replace(old, topics=settings.topics) == settings and self._session.connected:
             self._help(self._change_filters(old.topics))
             return
-        self._versions.clear()
+        self._versions = Versions(settings.protocol, self._loop.time)
         self._presence = self._make_presence()
         self._sight = self._make_sight()
         self._index = 0
@@ -184,8 +190,6 @@ class Link:
                     break
                 except UpstreamError as error:
                     self.counters.failures += 1
-                    if isinstance(error, CertificateNotYetValid):
-                        self.clock_suspect = True
                     failures.append(error)
                 except Exception:
                     # Whatever is wrong in here: a gateway that gave up would be blind for ever.
@@ -219,16 +223,7 @@ class Link:
         settings = self._settings
         if settings.tls.insecure and address.tls:
             logger.warning("upstream %s: tls.insecure: any certificate of %s is believed", self.name, address.url)
-        version_5 = settings.protocol != "3.1.1" and self._versions.get(address.url, True)
-        try:
-            accepted = await self._open(address, version_5)
-        except VersionRefused:
-            if settings.protocol != "auto" or not version_5:
-                raise
-            version_5 = False
-            accepted = await self._open(address, version_5)
-        self._versions[address.url] = version_5
-        self.clock_suspect = False
+        accepted = await self._versions.speak(address.url, partial(self._open, address))
         # A process that has just begun has no last values, whatever session the broker kept for the one before it.
         resumed = accepted.session_present and self._connections > 0
         await self._following.subscribe(self._session, session_present=resumed)
@@ -256,6 +251,7 @@ class Link:
     def _arrived(self, address: Address, accepted: Accepted) -> None:
         """Connected and subscribed: say so, and do what waited for it."""
         self._connections += 1
+        self._sight.allow(not self._following.is_probe_refused)
         version = "MQTT 5" if self._session.version_5 else "MQTT 3.1.1"
         self._details = f"{version}, session {'resumed' if accepted.session_present else 'new'}"
         if not self._sight.is_blind:
@@ -348,6 +344,11 @@ class Link:
 
     async def _resubscribe(self) -> None:
         await self._following.subscribe(self._session, session_present=False)
+        if self._following.is_all_refused:
+            raise UpstreamError(self._following.refusals(), slow=True)
+        self._sight.allow(not self._following.is_probe_refused)
+        if not self._sight.is_blind:
+            self._tell_connected(self.state.url)
         self._sight.start()
 
     # Beside the connection

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Sequence
 
-from gateway.topics import matches, validate_topic
+from gateway.topics import matches, unshared, validate_topic
 
 logger = logging.getLogger("gateway.upstream")
 
@@ -81,8 +81,3 @@ class TopicNames(dict[bytes, str]):
                 why,
                 "; further topics are only counted" if self._warnings == MAX_WARNINGS else "",
             )
-
-
-def unshared(filter: str) -> str:
-    """The filter inside a shared subscription, `$share/GROUP/FILTER` (MQTT 5.0, 4.8.2), or the filter itself."""
-    return filter.split("/", 2)[2] if filter.startswith("$share/") and filter.count("/") > 1 else filter

@@ -26,7 +26,9 @@ _SLOW_CODES = frozenset((0x85, 0x86, 0x87, 0x8A, 0x8C))  # client id, credential
 
 
 class VersionRefused(UpstreamError):
-    """The broker does not speak this version of MQTT, or answers it by closing."""
+    """The broker does not speak this version of MQTT (`certain`), or answers it by closing."""
+
+    certain = False
 
 
 class TakenOver(UpstreamError):
@@ -145,8 +147,12 @@ class Session:
                 raise VersionRefused(f"{error.text} before CONNACK") from error
             raise
         if code.is_failure:
-            kind = VersionRefused if code.value == _UNSUPPORTED_VERSION else UpstreamError
-            raise kind(f"the broker refused us: {code}", slow=code.value in _SLOW_CODES)
+            text = f"the broker refused us: {code}"
+            if code.value == _UNSUPPORTED_VERSION:
+                refused = VersionRefused(text)
+                refused.certain = True
+                raise refused
+            raise UpstreamError(text, slow=code.value in _SLOW_CODES)
         terms = Terms(
             getattr(properties, "MaximumQoS", 2),
             bool(getattr(properties, "RetainAvailable", 1)),

@@ -48,6 +48,7 @@ class Sight:
         self._upstream = upstream
         self._counters = counters
         self._patient = patient
+        self._allowed = True
         self._canary: Canary | None = None
         if interval:
             self._canary = Canary(loop, interval, send=patient.send_probe, missed=self._missed, seen=patient.sees_again)
@@ -57,9 +58,19 @@ class Sight:
         """Whether probes are missing, over as many connections as it takes."""
         return self._canary is not None and self._canary.misses > 0
 
+    def allow(self, allowed: bool) -> None:
+        """Whether the broker lets the probe come back. Where it does not, silence says nothing about the rest."""
+        if self._canary is None:
+            return
+        if not allowed:
+            self._canary.forget()
+            if self._allowed:
+                logger.warning("upstream %s: the broker refuses the topic of our probe: not probed", self._upstream)
+        self._allowed = allowed
+
     def start(self) -> None:
         """The connection stands, or a cure has been tried: probe it."""
-        if self._canary is not None:
+        if self._canary is not None and self._allowed:
             self._canary.start()
 
     def stop(self) -> None:

@@ -294,3 +294,37 @@ class TestCertificates:
 def test_an_address_that_is_no_stream_is_refused() -> None:
     with pytest.raises(GatewayError, match="expected ws://"):
         viewer("http://localhost:8880/")
+
+
+async def test_a_welcome_that_is_said_again_tells_of_the_clock_and_is_not_answered() -> None:
+    async def play(connection: ServerConnection) -> None:
+        await gateway.welcome(connection)
+        for clock in ("suspect", "ok"):
+            await send(
+                connection,
+                type="welcome",
+                gateway="test",
+                role="viewer",
+                epoch="e1",
+                offset=7,
+                upstreams=[],
+                clock=clock,
+            )
+        await message(connection, 8, 1)
+        pong = await connection.ping()
+        await pong
+        gateway.subscribed.set()
+        await connection.wait_closed()
+
+    gateway = Gateway(play)
+    async with gateway.served() as url:
+        watch, out, notes = viewer(url)
+        await watch_until(watch, gateway.subscribed)
+
+    assert len(gateway.subscribes) == 1
+    assert out.getvalue() == "--:--:--.--- a/b 1\n"
+    assert notes.getvalue().splitlines() == [
+        "-- connected to test as viewer",
+        "-- the gateway's clock may be wrong, and all times with it",
+        "-- the gateway's clock is right again",
+    ]

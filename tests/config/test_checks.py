@@ -155,6 +155,8 @@ class TestUpstreams:
         ]
         assert folder.load(text.replace('name = "b"', 'name = "b", prefix = "b/"')).upstream[1].prefix == "b/"
         assert folder.load(text.replace("+/1", "z")).upstream[1].name == "b"
+        (problem,) = folder.problems(text.replace("+/1", "$share/group/x/1"))
+        assert '"$share/group/x/1" overlaps "x/#" of upstream[0]' in problem
 
     @pytest.mark.parametrize(
         ("keys", "problem"),

@@ -366,3 +366,14 @@ async def test_followers_of_a_topic_learn_that_it_went_silent_and_others_do_not(
         assert (await receive(follower))["type"] == "fresh"
         edge.publish("b/y")
         assert (await receive(other))["type"] == "message"
+
+
+async def test_when_the_clock_loses_and_wins_its_trust_welcome_says_so_once_more():
+    async with Edge() as edge, edge.connect() as client:
+        first = await receive(client, "welcome")
+        assert first["clock"] == "ok"
+        for suspect in (True, True, False):
+            edge.server.announcer.clock_judged(suspect)
+        for clock in ("suspect", "ok"):
+            again = await receive(client)
+            assert again == first | {"clock": clock, "timestamp": again["timestamp"]}

@@ -11,15 +11,15 @@ _NUMBERS = count(1)
 
 
 class MqttPublisher:
-    """Publishes to a broker on 127.0.0.1. A context manager."""
+    """Publishes to a broker on 127.0.0.1. A context manager. Raises ConnectionError where the broker closes."""
 
     def __init__(self, port: int, *, username: str = "", password: str = "", client_id: str = "") -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._mid = 0
         name = client_id or f"publisher-{next(_NUMBERS)}"
-        self._socket.sendall(packets.connect(name, username=username, password=password))
         try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.sendall(packets.connect(name, username=username, password=password))
             assert self._read(4) == b"\x20\x02\x00\x00", "the broker refused the test's publisher"
         except BaseException:
             self._socket.close()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from support import mqttpackets as packets
-from support.fakebroker import FakeBroker, Peer
+from support.fakebroker import FakeBroker, OnSubscribe, Peer
 from support.links import Collector, MakeLink
 from support.mosquitto import Mosquitto
 from support.nats import Nats
@@ -100,3 +100,53 @@ async def test_the_probe_of_another_gateway_of_the_same_name_does_not_count(
 
         assert link.counters.canaries_missed >= 1
         assert collector.messages == []
+
+
+def refusing(*refused: str) -> OnSubscribe:
+    async def answer(peer: Peer, mid: int, filters: list[tuple[str, int]]) -> None:
+        peer.grant(mid, [0x80 if filter in refused else options & 3 for filter, options in filters])
+
+    return answer
+
+
+async def test_a_probe_that_the_broker_refuses_is_not_sent_and_makes_nobody_blind(
+    make_link: MakeLink, collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with FakeBroker(on_subscribe=refusing(TOPIC)) as broker:
+        link = make_link(broker.url, canary=0.05, link_options=OPTIONS)
+        await collector.connected()
+        for number in range(2):
+            broker.peer.close()
+            await collector.disconnected()
+            await collector.connected()
+            await asyncio.sleep(0.2)
+            broker.peer.publish("a", b"%d" % number)
+            await collector.until(lambda number=number: len(collector.messages) == number + 1)  # type: ignore[misc]
+
+        assert set(collector.history) == {"connected", "waiting"}
+        assert collector.states[-1].reason == f'the broker refused 1 of 2 filters: "{TOPIC}" (Unspecified error)'
+        assert all(peer.published == [] for peer in broker.peers)
+        assert link.counters.canaries_missed == 0
+    assert sum("not probed" in message for message in caplog.messages) == 1
+
+
+async def test_a_blind_link_whose_probe_is_refused_later_is_blind_no_more(
+    make_link: MakeLink, collector: Collector
+) -> None:
+    async with FakeBroker() as broker:
+        make_link(broker.url, canary=0.1, link_options=OPTIONS)
+        await collector.until(lambda: "blind" in collector.history)
+        broker.on_subscribe = refusing(TOPIC)
+        await collector.connected()
+        await asyncio.sleep(0.3)
+
+        assert collector.history[-1] == "connected"
+
+
+async def test_where_only_the_probe_is_granted_the_link_is_refused(make_link: MakeLink, collector: Collector) -> None:
+    """It would say connected for ever, and its probe would come back, while no viewer gets anything."""
+    async with FakeBroker(on_subscribe=refusing("sensors/#")) as broker:
+        make_link(broker.url, canary=5.0, topics=(UpstreamTopic(filter="sensors/#"),), link_options=OPTIONS)
+        await collector.until(lambda: collector.states)
+
+        assert collector.states[-1].state == "refused"

@@ -1,6 +1,7 @@
 """Faults of brokers and networks, injected on loopback: what the link says meanwhile, and that it comes back."""
 
 import asyncio
+import itertools
 import socket
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from support.links import QUICK, Collector, MakeLink
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
 from support.nats import Nats
+from support.processes import free_port
 
 from gateway.config import Backoff, UpstreamTopic
 from gateway.upstream import session
@@ -95,6 +97,27 @@ async def test_a_port_that_refuses_is_named_until_it_opens(make_link: MakeLink, 
             await collector.connected()
             await hears(broker.port, collector)
     assert other.port != broker.port
+
+
+async def test_a_broker_that_comes_back_on_another_port_first_is_followed_when_ours_opens(
+    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
+) -> None:
+    """As brokers with several listeners do, and those that are restarted with a wrong file and then the right one."""
+    ours, elsewhere = mosquitto.port, free_port()
+    make_link(mosquitto.url)
+    await collector.connected()
+    mosquitto.stop()
+    mosquitto.port = elsewhere
+    mosquitto.start()
+    state = await collector.disconnected()
+    await collector.until(lambda: "connection refused" in (collector.states[-1].reason or ""))
+    assert state.state == "waiting"
+
+    mosquitto.stop()
+    mosquitto.port = ours
+    mosquitto.start()
+    await collector.connected()
+    await hears(ours, collector)
 
 
 async def test_the_next_url_is_taken_at_once_and_the_first_again_when_it_answers(
@@ -319,6 +342,30 @@ async def test_a_slow_lossy_jittery_link_brings_everything_in_order(
 
         assert collector.payloads == [b"%d" % number for number in range(500)]
         assert collector.history == ["connected"]
+
+
+async def test_a_link_that_damages_bytes_is_survived(
+    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
+) -> None:
+    """Values may be wrong then, which only TLS can see; the link says what it could not read, and comes back."""
+    async with BrokerProxy(mosquitto.port) as proxy:
+        link = make_link(proxy.url, backoff=Backoff(min=0.01, max=0.05, stable=30))
+        await collector.connected()
+        proxy.corrupt = 300
+        with MqttPublisher(mosquitto.port) as publisher:
+            for number in itertools.count():
+                publisher.publish(f"a/{number}", str(number), qos=1)
+                if number % 20 == 0:
+                    await asyncio.sleep(0.02)
+                if len(collector.states) >= 10:
+                    break
+        proxy.corrupt = 0
+        await collector.connected()
+        await hears(mosquitto.port, collector)
+
+        reasons = {str(state.reason) for state in collector.states if state.state != "connected"}
+        assert any(reason.startswith("the broker sent") for reason in reasons)
+        assert link.counters.reconnects >= 3
 
 
 async def test_resets_and_half_closes_are_mended(

@@ -4,14 +4,16 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import mqttpackets as packets
+from support.authority import Authority
 from support.daemon import Daemon
+from support.faketime import faketime, set_clock
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
 from websockets.sync.client import ClientConnection, connect
@@ -155,3 +157,53 @@ last_values = 200000
 
 def percentile(values: list[float], share: float) -> float:
     return sorted(values)[int(len(values) * share)]
+
+
+class Clockless(Daemon):
+    """The daemon on a box whose clock begins in 1970; `clock` is the file that sets it."""
+
+    def __init__(self, config: str) -> None:
+        super().__init__(config)
+        self.clock = self.folder / "clock"
+
+    def command(self) -> Sequence[str]:
+        environment = faketime(self.clock, f"-{int(time.time()) - 3600}")
+        return ["env", *(f"{name}={value}" for name, value in environment.items()), *super().command()]
+
+
+@pytest.mark.slow
+def test_a_box_without_a_clock_tells_its_viewers_and_recovers_when_ntp_comes(authority: Authority) -> None:
+    """Also those who came before the broker's certificate told what is wrong with the clock."""
+    server = authority.issue()
+    tls = f"certfile {server.certificate}\nkeyfile {server.key}"
+    with (
+        Mosquitto(config=tls, scheme="mqtts") as broker,
+        Clockless(
+            f"""
+[[upstream]]
+urls = ["{broker.url}"]
+tls = {{ ca = "{authority.ca}" }}
+backoff = {{ min = "50ms", max = "200ms" }}
+"""
+        ) as daemon,
+        connect(daemon.url, proxy=None) as early,
+    ):
+        assert until(early, lambda event: event.get("clock") == "suspect")["timestamp"] < 86400
+        with connect(daemon.url, proxy=None) as late:
+            assert json.loads(late.recv(timeout=10))["clock"] == "suspect"
+        assert (
+            "broker certificate is not valid yet: this box's clock reads 1970-01-01 (no NTP yet?); retrying"
+            in daemon.log
+        )
+
+        set_clock(daemon.clock, "+0")
+        assert abs(until(early, lambda event: event.get("clock") == "ok")["timestamp"] - time.time()) < 60
+        until(early, lambda event: event["type"] == "upstream" and event["state"] == "connected")
+
+
+def until(connection: ClientConnection, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The first event from here on that is `wanted`."""
+    while True:
+        event: dict[str, Any] = json.loads(connection.recv(timeout=20))
+        if wanted(event):
+            return event

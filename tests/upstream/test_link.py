@@ -233,6 +233,26 @@ async def test_a_filter_that_is_refused_is_named_and_the_others_are_followed(
     assert [grant.filter for grant in link.grants] == ["open/#", "secret/#", "free/#"]
 
 
+async def test_a_filter_that_nats_refuses_is_named_and_the_others_are_followed(
+    make_link: MakeLink, collector: Collector, tmp_path: Path
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("secret")
+    rights = """authorization { users = [
+  { user: gateway, password: secret, permissions: { subscribe: { deny: ["secret.>", "secret"] } } }
+  { user: sensor, password: secret }
+] }"""
+    topics = tuple(UpstreamTopic(filter=filter) for filter in ("open/#", "secret/#", "free/#"))
+    with Nats(config=rights) as broker:
+        link = make_link(broker.url, topics=topics, username="gateway", password_file=password)
+        await collector.connected()
+        link.publish("free/1", b"v", qos=1, retain=False, done=collector.done)
+        await collector.until(lambda: collector.messages)
+
+    assert (collector.states[-1].reason or "").startswith('the broker refused 1 of 3 filters: "secret/#" (')
+    assert [grant.qos for grant in link.grants] == [0, None, 0]
+
+
 async def test_birth_and_will_tell_others_how_we_are(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
 ) -> None:

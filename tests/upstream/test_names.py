@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from gateway.upstream import names
-from gateway.upstream.names import TopicNames, unshared
+from gateway.upstream.names import TopicNames
 
 
 def test_a_topic_gets_the_prefix() -> None:
@@ -50,8 +50,6 @@ def test_what_another_filter_asks_for_is_not_excluded() -> None:
 
 
 def test_the_filter_inside_a_shared_subscription_counts() -> None:
-    assert unshared("$share/group/a/+/b") == "a/+/b"
-    assert unshared("$share/odd") == "$share/odd"
     assert TopicNames("main", "", [("$share/g/#", ["noise/#"])])[b"noise/1"] == ""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.authority import Authority
 from support.fakebroker import FakeBroker
+from support.faketime import faketime, set_clock
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
 
@@ -93,26 +94,6 @@ async def test_killed_under_qos_1_load_nothing_that_the_broker_had_is_missing(
     assert set(numbers) == set(range(published))
     first = list(dict.fromkeys(numbers))
     assert first == sorted(first)
-
-
-def faketime(file: Path, clock: str) -> dict[str, str]:
-    """The environment of a process whose wall clock is what `file` says, and whose monotonic clock is right."""
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-    assert library is not None, "apt-get install faketime"
-    set_clock(file, clock)
-    return {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-
-
-def set_clock(file: Path, clock: str) -> None:
-    new = file.with_suffix(".new")
-    new.write_text(clock)
-    new.replace(file)
 
 
 @pytest.mark.slow
