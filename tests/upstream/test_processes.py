@@ -2,61 +2,16 @@
 
 import asyncio
 import itertools
-import json
-import os
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.authority import Authority
 from support.fakebroker import FakeBroker
 from support.faketime import faketime, set_clock
+from support.linkrunner import running
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
-
-TESTS = Path(__file__).parent.parent
-
-
-class Process:
-    """A running `support.linkprocess`; `lines` of its output are awaited one by one."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-
-    async def until(self, wanted: str, value: object, limit: float = 20) -> dict[str, Any]:
-        """The first line from here on where the fact `wanted` is `value`."""
-        assert self.process.stdout is not None
-        async with asyncio.timeout(limit):
-            while line := await self.process.stdout.readline():
-                facts: dict[str, Any] = json.loads(line)
-                if facts.get(wanted) == value:
-                    return facts
-        raise AssertionError("the process ended")
-
-    async def end(self) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.communicate()
-
-
-@asynccontextmanager
-async def running(settings: dict[str, Any], *arguments: str, **environment: str) -> AsyncIterator[Process]:
-    values = {"client_id": "gateway-under-test", "backoff": {"min": 0.05, "max": 0.2}, **settings}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "support.linkprocess", json.dumps(values), *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=TESTS.parent,
-        env={**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}", **environment},
-    )
-    found = Process(process)
-    try:
-        yield found
-    finally:
-        await found.end()
 
 
 async def test_killed_under_qos_1_load_nothing_that_the_broker_had_is_missing(
