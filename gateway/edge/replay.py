@@ -234,17 +234,55 @@ class Replays:
         elif isinstance(wish, ReplayAge):
             replay.waiting = True
             log.offset_before(max(0.0, wish.age), lambda offset: self._found(replay, offset))
-        elif isinstance(wish, ReplayFrom) and wish.epoch == log.epoch and 0 <= wish.offset <= newest:
-            replay.cursor = replay.fetched = wish.offset
-            if wish.points is not None:
-                self._thin(replay, max(1, min(MOST_POINTS, wish.points)))
+        elif isinstance(wish, ReplayFrom) and wish.epoch == log.epoch and wish.offset > newest:
+            self._ahead(replay, wish)
+        elif isinstance(wish, ReplayFrom) and wish.epoch == log.epoch and wish.offset >= 0:
+            self._resume(replay, wish)
         else:
             if isinstance(wish, ReplayFrom):
-                replay.complete = False
-                first = min(max(0, wish.offset), newest) + 1
-                self._client.tell(events.Gap(from_=first, to=newest, count=None, topics={}, reason=RESTART))
+                self._unknown(replay, wish)
             replay.outgoing = self._hub.last(lambda topic: replay.view(topic) is not None)
         return replay
+
+    def _resume(self, replay: Replay, wish: ReplayFrom) -> None:
+        replay.cursor = replay.fetched = wish.offset
+        if wish.points is not None:
+            self._thin(replay, max(1, min(MOST_POINTS, wish.points)))
+
+    def _ahead(self, replay: Replay, wish: ReplayFrom) -> None:
+        """A resume above the newest offset: another gateway on the same log may have been a moment ahead of us."""
+        answers: list[bool] = []
+
+        def reached(given: bool) -> None:
+            if not replay.waiting:
+                answers.append(given)  # within the call
+                return
+            replay.waiting = False
+            if replay in self._pending:
+                self._caught_up(replay, wish, given)
+                self.wake()
+
+        self._log.reach(wish.offset, reached)
+        if answers:
+            self._caught_up(replay, wish, answers[0])
+        else:
+            replay.waiting = True
+
+    def _caught_up(self, replay: Replay, wish: ReplayFrom, given: bool) -> None:
+        if given:
+            replay.target = max(wish.offset, self._log.newest)
+            self._resume(replay, wish)
+            return
+        self._unknown(replay, wish)
+        replay.cursor = replay.fetched = replay.target = self._log.newest
+        replay.outgoing = self._hub.last(lambda topic: replay.view(topic) is not None)
+
+    def _unknown(self, replay: Replay, wish: ReplayFrom) -> None:
+        """Another run's offsets: nobody can say what the client missed."""
+        replay.complete = False
+        newest = self._log.newest
+        first = min(max(0, wish.offset), newest) + 1
+        self._client.tell(events.Gap(from_=first, to=newest, count=None, topics={}, reason=RESTART))
 
     def add(self, replay: Replay) -> None:
         """Let `replay` go its way behind those before it."""

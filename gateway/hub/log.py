@@ -90,6 +90,10 @@ class Log(Protocol):
         Messages that `wanted` does not want may be left out of it, or not.
         """
 
+    def reach(self, offset: int, take: Callable[[bool], None]) -> None:
+        """Tell `take` whether `offset`, above the newest, has been given, as it may have been where other gateways hand
+        on the same log; once it has been handed on here too."""
+
     def offset_before(self, age: float, take: Callable[[int], None]) -> None:
         """Hand to `take` the offset after which a replay of the last `age` seconds begins."""
 
@@ -154,6 +158,9 @@ class MemoryLog:
             return
         messages = self.ring.page(start, until)
         take(Page(messages, messages[-1].offset, gone))
+
+    def reach(self, offset: int, take: Callable[[bool], None]) -> None:
+        take(False)
 
     def offset_before(self, age: float, take: Callable[[int], None]) -> None:
         found = self.ring.before(self._clock() - age)

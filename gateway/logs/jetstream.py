@@ -307,6 +307,19 @@ class JetStreamLog:
             return
         self._spawn(self._read(start, min(until, self.ring.oldest - 1), take), "log-read")
 
+    def reach(self, offset: int, take: Callable[[bool], None]) -> None:
+        if offset <= self._intake.taken:
+            take(True)
+            return
+
+        async def wait() -> None:
+            state = await self._patiently(lambda: look_at(self.client, self._settings.stream))
+            if offset <= state.last:
+                await self._reach(offset)
+            take(offset <= state.last)
+
+        self._spawn(wait(), "log-reach")
+
     def offset_before(self, age: float, take: Callable[[int], None]) -> None:
         found = self.ring.before(self._clock() - age)
         if found is not None:

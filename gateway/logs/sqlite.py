@@ -383,6 +383,9 @@ class SqliteLog:
 
         self.on_shelf(partial(self.shelf.page, after, limit, wanted), done)
 
+    def reach(self, offset: int, take: Callable[[bool], None]) -> None:
+        take(False)
+
     def offset_before(self, age: float, take: Callable[[int], None]) -> None:
         memory = self._memory()
         oldest = memory.oldest - 1

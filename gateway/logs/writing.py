@@ -18,7 +18,7 @@ from gateway.logs.records import HEADER, MESSAGE_ID, ROOM, Records, message_id
 
 logger = logging.getLogger("gateway.history")
 
-MOST = 500  # messages of a batch; a server takes 1000
+MOST = 256  # messages of a batch; a server takes 1000
 MOST_BYTES = 1 << 20
 PATIENCE = 2.0  # seconds for the acknowledgement of a batch
 PAUSE = 0.1  # seconds before it is sent again
