@@ -6,7 +6,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +25,20 @@ NEEDS_BROKER = "demo needs a broker: install 'sensor-gateway[demo]' or give --br
 TLS_PORT = 8443
 PLAIN_PORT = 8880
 PORTS_TRIED = 100
+# Where the embedded broker's devices stand, so that the page has areas to show; those of a larger fleet have none.
+AREAS = {
+    "Kitchen": ("sensors/kitchen/#", "esp-kitchen-0/#", "zigbee2mqtt/kitchen_climate", "tele/tasmota_1D872B/#"),
+    "Living room": ("sensors/livingroom/#", "esp-livingroom-1/#", "zigbee2mqtt/livingroom_door"),
+    "Utility room": (
+        "tele/tasmota_BBBEA4/#",
+        "shellyplus1pm-025e4d1d872b/#",
+        "shellyplus1pm-025e4dbbbea4/#",
+        "shellies/#",
+    ),
+    "Garden": ("homie/#", "rtl_433/#", "home/OpenMQTTGateway/#", "ruuvi/#"),
+    "Greenhouse": ("greenhouse/#", "v3/#", "application/#"),
+    "On the road": ("owntracks/#",),
+}
 
 
 def run_demo(*, broker: str | None, devices: int) -> int:
@@ -47,7 +61,7 @@ def run_demo(*, broker: str | None, devices: int) -> int:
             if program is not None:
                 broker = stack.enter_context(EmbeddedBroker(program, folder)).url
             assert broker is not None
-            config = write_config(folder, broker)
+            config = write_config(folder, broker, areas=AREAS if program else {})
             fleet = Fleet(devices=devices, families=None if program else ("plain",))
             stack.enter_context(Simulation(fleet, broker))
             stack.enter_context(announced(config, broker, devices, foreign=program is None))
@@ -79,8 +93,11 @@ def end_with_the_terminal() -> None:
     threading.Thread(target=wait, name="hang-up", daemon=True).start()
 
 
-def write_config(folder: Path, broker: str) -> Config:
-    """Write the demo's configuration into `folder`, with a certificate where `cryptography` is there, and load it."""
+def write_config(folder: Path, broker: str, areas: Mapping[str, Sequence[str]] | None = None) -> Config:
+    """Write the demo's configuration into `folder`, with a certificate where `cryptography` is there, and load it.
+
+    `areas` are topic filters by the name of the place. Who is on this machine may see the gateway's own view as well.
+    """
     lines = [
         "[gateway]",
         'name = "demo"',
@@ -93,7 +110,14 @@ def write_config(folder: Path, broker: str) -> Config:
         f"port = {next_free_port(PLAIN_PORT)}",
         "[log]",
         'level = "warning"',
+        "[[role]]",
+        'name = "viewer"',
+        'subscribe = ["#"]',
+        'rights = ["gateway"]',
     ]
+    for area, filters in (areas or {}).items():
+        for filter in filters:
+            lines += ["[[device]]", f'filter = "{filter}"', f'area = "{area}"']
     if find_spec("cryptography") is not None:
         from gateway.commands.certificates import make_self_signed
 

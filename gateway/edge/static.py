@@ -29,6 +29,8 @@ _PAGE = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), screen-wake-lock=(self)"),
 )
+# In this order: later ones win.
+_STYLES = ("base", "overview", "topics", "chart", "gateway", "wall")
 _FOR_THE_PAGE = (("Cross-Origin-Resource-Policy", "same-origin"),)
 # Pages of other origins import the client; it holds nothing that they could not read in its repository.
 _FOR_EVERYBODY = (("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-Policy", "cross-origin"))
@@ -72,7 +74,7 @@ def load() -> dict[str, Asset]:
         file = root / "built" / name
         return file.read_text("utf-8") if file.is_file() else None
 
-    style = read("style.css") + (built("uplot.css") or "")
+    style = "".join(read(f"style/{name}.css") for name in _STYLES) + (built("uplot.css") or "")
     assets = [
         _asset("/", read("index.html"), "text/html; charset=utf-8", _PAGE),
         _asset("/page.js", _page_script(read, built("uplot.js")), "text/javascript; charset=utf-8", _FOR_THE_PAGE),

@@ -1,19 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rangeAround, timeLabels } from "../../gateway/dashboard/page/axis.js";
 import { bannersFor } from "../../gateway/dashboard/page/banner.js";
-import { BUFFER_SLOTS, csvOf, SlotBuffer, tearsHole } from "../../gateway/dashboard/page/buffer.js";
+import { Rates } from "../../gateway/dashboard/page/clientpanel.js";
 import { readingsIn } from "../../gateway/dashboard/page/derive.js";
-import { age, label, number, size, valueText, wait } from "../../gateway/dashboard/page/format.js";
+import { age, isAlarm, label, number, size, unitText, valueText, wait } from "../../gateway/dashboard/page/format.js";
 import { groupsOf } from "../../gateway/dashboard/page/grouping.js";
 import { Losses } from "../../gateway/dashboard/page/losses.js";
 import { hrefOf, parseRoute, seconds } from "../../gateway/dashboard/page/route.js";
 import { Store } from "../../gateway/dashboard/page/store.js";
-import { TrendFill } from "../../gateway/dashboard/page/trendfill.js";
-import { Trend } from "../../gateway/dashboard/page/trend.js";
 
 test("numbers keep the digits they deserve", () => {
-  const table = [[0, "0"], [21.5, "21.5"], [21.50001, "21.5"], [-3.25, "−3.25"], [1013.249, "1013.2"], [123456.7, "123457"], [0.00012, "1.20e-4"], [-0.0001, "-1.00e-4"], [NaN, "NaN"]];
+  const table = [[0, "0"], [21.5, "21.5"], [21.50001, "21.5"], [-3.25, "−3.25"], [1013.249, "1013.2"], [123456.7, "123\u202f457"], [-10000, "−10\u202f000"], [9999.94, "9999.9"], [0.00012, "1.20e-4"], [-0.0001, "-1.00e-4"], [NaN, "NaN"]];
   for (const [value, text] of table) assert.equal(number(value), text);
 });
 
@@ -25,6 +22,8 @@ test("ages, waits and sizes in the unit that fits", () => {
 
 test("flags and quantities in words", () => {
   assert.deepEqual([valueText(true, "contact"), valueText(false, "contact"), valueText(true, "water_leak"), valueText(true)], ["closed", "open", "leak", "on"]);
+  assert.deepEqual([isAlarm(true, "smoke"), isAlarm(false, "smoke"), isAlarm(false, "battery_ok"), isAlarm(true, "motion")], [true, false, true, false]);
+  assert.deepEqual(["[g]", "Wmin", "°C"].map(unitText), ["g", "W·min", "°C"]);
   assert.deepEqual(["dew_point", "carbon_dioxide", "pm25", ""].map(label), ["Dew point", "CO₂", "PM2.5", ""]);
 });
 
@@ -38,61 +37,6 @@ test("readings of undecoded payloads claim nothing that the payload does not say
   assert.deepEqual(brief("a/b", [{ n: 1 }]), [["a/b", "0", "n", 1, null, '[0]."n"']]);
   for (const [data, encoding] of [["AAEC", "base64"], ["hello", "text"], [null, undefined], ["", "text"]]) assert.deepEqual(readingsIn("a", data, encoding), []);
   assert.equal(readingsIn("a", Object.fromEntries([...Array(500).keys()].map((key) => [key, key]))).length, 40);
-});
-
-test("a slot holds lowest, highest and newest, in whatever order they come", () => {
-  const buffer = new SlotBuffer(BUFFER_SLOTS - 1);
-  buffer.add(1000.2, 5);
-  buffer.add(1000.8, 3);
-  buffer.load(1000.1, 2, 9, 9);
-  buffer.add(1003, 7);
-  const rows = buffer.rows(1003.5);
-  const at = rows.time.indexOf(1000.5);
-  assert.deepEqual([rows.low[at], rows.high[at], rows.last[at]], [2, 9, 3]);
-  assert.equal(rows.last[at + 1], undefined);
-  assert.equal(rows.time.length, BUFFER_SLOTS);
-  assert.deepEqual(buffer.summary(1000, 1003), { low: 2, high: 9, mean: 5 });
-});
-
-test("holes are drawn where something was lost, not where less was asked for", () => {
-  const buffer = new SlotBuffer(BUFFER_SLOTS - 1);
-  buffer.add(1000, 1);
-  buffer.tear(1004);
-  buffer.add(1005, 2);
-  buffer.tear(1005);
-  const rows = buffer.rows(1005);
-  assert.deepEqual(rows.last.slice(-6), [1, undefined, undefined, undefined, null, 2]);
-  assert.deepEqual(["slow-consumer", "history-expired", "upstream", "restart", "interval"].map(tearsHole), [true, true, true, true, false]);
-});
-
-test("what is older than the range is forgotten, also after a long silence", () => {
-  const buffer = new SlotBuffer(BUFFER_SLOTS - 1);
-  buffer.add(1000, 1);
-  buffer.add(1000 + 5 * BUFFER_SLOTS, 2);
-  assert.equal(buffer.rows(1000 + 5 * BUFFER_SLOTS).last.filter((value) => value !== undefined).length, 1);
-  buffer.add(1000, 3);
-  assert.equal(buffer.summary(0, 1e9).low, 2);
-});
-
-test("a chart as CSV: rows with values only, names that no spreadsheet runs", () => {
-  const buffer = new SlotBuffer(BUFFER_SLOTS - 1);
-  buffer.add(1000, 1.5);
-  const text = csvOf([{ name: '=a,"b"', unit: "°C", rows: buffer.rows(1010) }]);
-  assert.equal(text, `time,"'=a,""b"" min (°C)","'=a,""b"" max (°C)","'=a,""b"" last (°C)"\r\n1970-01-01T00:16:40.500Z,1.5,1.5,1.5\r\n`);
-});
-
-test("a trend draws the last ten minutes, and nothing of before", () => {
-  const trend = new Trend();
-  assert.equal(trend.path(1000, 80, 20), "");
-  trend.add(1000, 1);
-  assert.equal(trend.path(1000, 80, 20), "");
-  trend.add(1010, 3);
-  assert.match(trend.path(1010, 80, 20), /^M[\d.]+ 19\.0L80\.0 1\.0$/);
-  trend.add(1000 + 700, 5);
-  trend.add(1000 + 710, 6);
-  assert.equal(trend.path(1710, 80, 20).split("L").length, 2);
-  trend.add(500, 99);
-  assert.equal(trend.path(1710, 80, 20).split("L").length, 2);
 });
 
 test("addresses carry the layout, and come back as they were", () => {
@@ -123,6 +67,7 @@ test("losses are told for a minute, merging that was asked for never", () => {
   losses.add({ count: 0, reason: "restart" }, 0);
   assert.equal(losses.text(1), "");
   losses.add({ count: 2, reason: "slow-consumer" }, 0);
+  assert.equal(losses.text(1), "", "a page that wants the newest values misses none that was merged");
   losses.add({ count: 3, reason: "slow-consumer" }, 10);
   assert.match(losses.text(20), /^5 values .* too slow\.$/);
   losses.add({ count: null, reason: "upstream" }, 30);
@@ -169,7 +114,7 @@ test("search finds by name, quantity, area and topic; groups of one are gathered
   store.take(message("plant/pump", { power: 3 }), 1000);
   const titles = (wish) => groupsOf(store, wish).map(({ title, cards }) => `${title} ${cards.length}`);
   assert.deepEqual(titles({}), ["home/ 3", "Other devices 1"]);
-  assert.deepEqual(titles({ by: "quantity" }), ["Humidity 3", "Power 1", "Temperature 3"]);
+  assert.deepEqual(titles({ by: "quantity" }), ["Humidity 3", "Temperature 3", "Power 1"]);
   assert.deepEqual(titles({ q: "CELLAR temp" }), ["Devices 1"]);
   assert.deepEqual(titles({ quantity: "power" }), ["Devices 1"]);
   assert.deepEqual(titles({ q: "nothing" }), []);
@@ -184,32 +129,12 @@ test("the store is bounded, and forgets the oldest topics with their devices", (
   assert.equal(store.devices.has("t/20009"), true);
 });
 
-test("axes: dates where a day begins, and never so little range that noise looks grand", () => {
-  const midnight = new Date(2026, 0, 5).getTime() / 1000;
-  const labels = timeLabels([midnight - 3600, midnight, midnight + 3600], 3600);
-  assert.equal(labels[0], "23:00");
-  assert.match(labels[1], /^(00|24):00\n/);
-  assert.equal(labels[2], "01:00");
-  const [low, high] = rangeAround(1000, 1000.1);
-  assert.ok(high - low >= 10);
-  assert.deepEqual(rangeAround(null, null), [0, 1]);
-  assert.ok(rangeAround(0, 10)[0] < 0);
-});
-
-test("trends of what comes into sight are asked for once, in turn, and only where series are kept", async () => {
-  const asked = [];
-  const rows = [[500, 1, 2, 2], [900, 3, 4, 4]];
-  const gateway = { state: { limits: { history: 600 } }, now: () => 1000, history: async ({ device }) => (asked.push(device), { series: rows, complete: true }) };
-  const fill = new TrendFill({ gateway, store: { decoded: true } });
-  const series = (device, value = 5) => ({ device, channel: null, quantity: "q", value, trend: null });
-  const [a, b, text] = [series("a"), series("b"), series("text", "words")];
-  for (const one of [a, b, a, text]) fill.want(one);
-  await new Promise((resolve) => setTimeout(resolve, 400));
-  fill.want(a);
-  assert.deepEqual(asked, ["a", "b"]);
-  assert.match(b.trend.path(1000, 80, 20), /^M.*L/);
-  gateway.state.limits = {};
-  fill.want(series("c"));
-  fill.end();
-  assert.deepEqual(asked, ["a", "b"]);
+test("rates of clients come from two looks, and never from those of two connections", () => {
+  const rates = new Rates();
+  rates.look([{ session: "a", sent: 1000 }, { session: "unix", sent: null }], 10);
+  assert.deepEqual([rates.of("a"), rates.of("unix")], [null, null]);
+  rates.look([{ session: "a", sent: 3000 }, { session: "b", sent: 5 }], 14);
+  assert.deepEqual([rates.of("a"), rates.of("b")], [500, null]);
+  rates.look([{ session: "b", sent: 5 }], 16);
+  assert.deepEqual([rates.of("a"), rates.of("b")], [null, 0]);
 });

@@ -56,12 +56,18 @@ export class SlotBuffer {
   }
 
   /**
-   * Something is missing here: no line is drawn across.
+   * Something is missing between the value before `time` and that at `time`: no line is drawn from one to the other.
    * @param {number} time
    */
   tear(time) {
-    const place = this.#place(time);
-    if (place >= 0 && Number.isNaN(this.#last[place])) this.#hole[place] = 1;
+    if (this.#place(time) < 0) return;
+    const end = Math.floor(time / this.width);
+    const oldest = this.#newest - BUFFER_SLOTS;
+    let before = end - 1;
+    while (before > oldest && Number.isNaN(this.#last[before % BUFFER_SLOTS])) before--;
+    // Where nothing came before, nobody can say since when.
+    if (before <= oldest) before = end - 2;
+    for (let slot = Math.max(before, oldest) + 1; slot < end; slot++) this.#hole[slot % BUFFER_SLOTS] = 1;
   }
 
   /** @param {number} time */
@@ -122,6 +128,23 @@ export class SlotBuffer {
     }
     return count === 0 ? null : { low, high, mean: sum / count };
   }
+}
+
+/**
+ * Where values are missing: the first and the last row of each hole.
+ * @param {(number | null | undefined)[]} rows
+ * @returns {[first: number, last: number][]}
+ */
+export function holesIn(rows) {
+  /** @type {[number, number][]} */
+  const holes = [];
+  for (let row = 0; row < rows.length; row++) {
+    if (rows[row] !== null) continue;
+    const last = holes[holes.length - 1];
+    if (last !== undefined && last[1] === row - 1) last[1] = row;
+    else holes.push([row, row]);
+  }
+  return holes;
 }
 
 /**

@@ -4,22 +4,21 @@
 
 import { csvOf } from "./buffer.js";
 import { ChartFeed } from "./chartfeed.js";
-import { arrange, h, setAttribute, setText, svg } from "./dom.js";
-import { clockTime, number, valueText } from "./format.js";
+import { ChartTable, COLOURS, valueAt } from "./charttable.js";
+import { h, setText, svg } from "./dom.js";
+import { clockTime } from "./format.js";
 import { seriesLabel } from "./grouping.js";
+import { REASONS } from "./losses.js";
 import { chartsBuiltIn, Plot } from "./plot.js";
+import { RangeChoice, rangeOf } from "./ranges.js";
+import { ReadingChoice } from "./readingchoice.js";
+import { Tip } from "./tip.js";
 
 /** @typedef {import("./store.js").Series} Series */
 
-/** @type {[string, number, string][]} */
-const RANGES = [
-  ["15min", 900, "15 min"],
-  ["1h", 3600, "1 h"],
-  ["6h", 21600, "6 h"],
-  ["24h", 86400, "24 h"],
-];
-const COLOURS = 6;
-const LEAVE = "M6 6l12 12M18 6L6 18";
+// Milliseconds: while a wheel turns or a hand drags, the address waits.
+const ADDRESS_SETTLED = 400;
+const NO_CHARTS = "Charts were left out when this gateway was built, since npm was missing then. The table and the CSV below need none.";
 
 export class ChartView {
   #context;
@@ -31,24 +30,21 @@ export class ChartView {
   #plotted = "";
   #drawn = -1;
   #drawnAt = 0;
-  /** @type {Map<string, any>} */
-  #rows = new Map();
-  #options = -1;
-  /** @type {number | null} */
+  /** @type {{time: number, left: number, top: number} | null} what the pointer is on */
   #pointed = null;
+  /** @type {any} */
+  #settling;
 
   /** @param {import("./main.js").Context} context */
   constructor(context) {
     this.#context = context;
     const { route } = context;
-    const [, range] = RANGES.find(([name]) => name === route.range) ?? RANGES[0];
-    this.#range = range;
+    this.#range = rangeOf(route.range);
     this.#keys = (route.r ?? "").split("\n").filter(Boolean).slice(0, COLOURS);
-    this.#feed = new ChartFeed(context, range);
-    this.ranges = RANGES.map(([name, , title]) => h("button", { type: "button", onclick: () => context.go({ range: name }) }, title));
-    this.choices = h("datalist", { id: "readings" });
-    this.add = h("input", { class: "add", placeholder: "Compare with …", "aria-label": "Add a reading to the chart", onchange: () => this.#add() });
-    this.add.setAttribute("list", "readings");
+    this.#feed = new ChartFeed(context, this.#range);
+    this.ranges = new RangeChoice(this.#range, (name) => context.go({ range: name, from: null, to: null }));
+    this.choice = new ReadingChoice(context.store, this.#keys, (series) => this.#name(series), (key) => context.go({ r: [...this.#keys, key].slice(-COLOURS).join("\n") }));
+    this.table = new ChartTable(this.#keys, (series) => this.#name(series), (key) => context.go({ r: this.#keys.filter((each) => each !== key).join("\n") }));
     this.live = h("button", { class: "button", type: "button", hidden: true, onclick: () => this.#plot?.reset() }, "Back to now");
     const tool = (/** @type {string} */ title, /** @type {string} */ path, /** @type {() => void} */ run) =>
       h("button", { class: "button icon", type: "button", title, "aria-label": title, onclick: run }, svg(path));
@@ -56,7 +52,7 @@ export class ChartView {
       "div",
       { class: "tools" },
       h("a", { class: "button", href: context.href({ view: "overview", by: route.by, q: route.q }), "aria-label": "Back to the overview" }, "‹", h("span", null, "\u00a0Overview")),
-      h("div", { class: "segments", role: "group", "aria-label": "Range" }, ...this.ranges),
+      this.ranges.element,
       h(
         "div",
         { class: "zoom", role: "group", "aria-label": "Zoom and pan" },
@@ -66,27 +62,19 @@ export class ChartView {
         tool("Later", "M9 5l7 7-7 7", () => this.#plot?.pan(0.25)),
       ),
       this.live,
-      this.add,
-      this.choices,
+      this.choice.element,
       h("button", { class: "button", type: "button", onclick: () => this.#save() }, "CSV"),
     );
     this.canvas = h("div", { class: "plot", role: "img", "aria-label": "Chart; its numbers are in the table below", tabIndex: 0, onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) });
-    this.note = h("p", { class: "note" });
-    this.body = h("tbody");
-    this.when = h("th", { scope: "col" }, "Now");
-    const heads = ["Lowest", "Mean", "Highest", ""].map((title) => h("th", { scope: "col" }, title));
-    this.element = h(
-      "section",
-      { class: "chart", "aria-label": "Chart" },
-      this.tools,
-      this.canvas,
-      this.note,
-      h("div", { class: "scroll" }, h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, "Reading"), this.when, ...heads)), this.body)),
-    );
-    if (!chartsBuiltIn) this.canvas.replaceChildren(h("p", { class: "hint" }, "Charts were left out when this gateway was built, since npm was missing then. The table and the CSV below need none."));
+    this.hint = h("p", { class: "hint" });
+    this.canvas.append(this.hint);
+    this.tip = new Tip(this.canvas);
+    this.note = h("p");
+    this.element = h("section", { class: "chart", "aria-label": "Chart" }, this.tools, this.canvas, h("div", { class: "note" }, this.note, this.ranges.note), this.table.element);
   }
 
   end() {
+    clearTimeout(this.#settling);
     this.#feed.end();
     this.#plot?.end();
   }
@@ -101,19 +89,30 @@ export class ChartView {
       found.push(series);
       this.#feed.follow(series);
     }
-    arrange(
-      this.body,
-      found.map((series) => this.#row(series).row),
-    );
+    this.table.arrange(found);
     this.#draw(found);
-    this.#ranges();
-    this.#choices();
-    const { from, to } = this.#plot?.view ?? { from: now() - this.#range, to: now() };
-    for (const series of found) this.#numbers(series, from, to);
+    this.ranges.render(this.#feed.stored);
+    this.choice.render();
+    const view = this.#plot?.view ?? { from: now() - this.#range, to: now() };
+    for (const series of found) this.table.render(series, this.#feed.buffers.get(series.key), view, this.#pointed?.time ?? null);
+    this.#tip(found);
     this.live.hidden = !this.#plot?.zoom;
-    const waiting = this.#keys.length > found.length ? "Waiting for the first value of a reading in this chart." : "";
-    const trouble = this.#feed.trouble ? `Only what came lately can be shown: ${this.#feed.trouble}.` : "";
-    setText(this.note, this.#keys.length === 0 ? "Choose a reading to see it over time." : waiting || trouble);
+    setText(this.hint, this.#emptiness(found.length));
+    setText(this.note, this.#missing(view));
+  }
+
+  /** @param {number} found */
+  #emptiness(found) {
+    if (this.#keys.length === 0) return "Choose a reading above, or click one in the overview, to see it over time.";
+    if (found < this.#keys.length) return "Waiting for the first value of a reading in this chart …";
+    return chartsBuiltIn ? "" : NO_CHARTS;
+  }
+
+  /** What is not to be seen, and why. @param {{from: number, to: number}} view */
+  #missing({ from, to }) {
+    if (this.#feed.trouble) return `Only what came lately can be shown: ${this.#feed.trouble}.`;
+    const reasons = new Set(this.#feed.holes.filter(({ time }) => time >= from && time <= to).map(({ reason }) => REASONS[reason] ?? reason));
+    return reasons.size > 0 ? `Shaded: values are missing, since ${[...reasons].join("; ")}.` : "";
   }
 
   /** @param {Series[]} found */
@@ -121,23 +120,18 @@ export class ChartView {
     if (!chartsBuiltIn || found.length === 0) return;
     const plotted = found.map(({ key }) => key).join("\n");
     if (plotted !== this.#plotted) {
+      const zoom = this.#plot?.zoom ?? this.#shared();
       this.#plotted = plotted;
       this.#plot?.end();
-      const lines = found.map((series) => ({
-        unit: series.unit,
-        stepped: typeof series.value === "boolean",
-        swatch: this.#row(series).swatch,
-      }));
+      const lines = found.map((series) => ({ unit: series.unit, stepped: typeof series.value === "boolean", swatch: this.table.row(series).swatch }));
       const keys = found.map(({ key }) => key);
-      const plot = new Plot(this.canvas, lines, (view) => this.#feed.look(keys, view), this.#range, this.#context.now, () => {
-        this.#feed.zoom(plot.zoom);
-        this.render();
-      });
+      const plot = new Plot(this.canvas, lines, (view) => this.#feed.look(keys, view), this.#range, this.#context.now, () => this.#zoomed());
       this.#plot = plot;
-      this.#plot.onCursor((times, index) => {
-        this.#pointed = index === null || index === undefined ? null : (times[index] ?? null);
+      plot.onCursor((at) => {
+        this.#pointed = at;
         this.render();
       });
+      if (zoom !== null) plot.show(zoom.from, zoom.to);
     } else if (this.#plot && (this.#drawn !== this.#feed.version || performance.now() - this.#drawnAt > 1000)) {
       this.#plot.draw();
     } else return;
@@ -145,37 +139,23 @@ export class ChartView {
     this.#drawnAt = performance.now();
   }
 
-  #ranges() {
-    const { stored } = this.#feed;
-    this.ranges.forEach((button, index) => {
-      const [, range] = RANGES[index];
-      const beyond = stored !== null && index > 0 && RANGES[index - 1][1] >= stored && range !== this.#range;
-      setAttribute(button, "aria-pressed", String(range === this.#range));
-      setAttribute(button, "disabled", beyond ? "" : null);
-      setAttribute(button, "title", beyond ? `Not stored for so long: [history] age, or disk and disk_age, in the gateway's configuration lengthen it` : null);
-    });
+  /** The part that a shared address asks for; null where it is not within the range any more. */
+  #shared() {
+    const [from, to] = [Number(this.#context.route.from), Number(this.#context.route.to)];
+    const oldest = this.#context.now() - this.#range;
+    return Number.isFinite(from) && Number.isFinite(to) && to > from && to > oldest ? { from, to } : null;
   }
 
-  #choices() {
-    const { store } = this.#context;
-    if (this.#options === store.shape || document.activeElement === this.add) return;
-    this.#options = store.shape;
-    const names = [];
-    for (const series of store.series.values()) {
-      if (names.length >= 500) break;
-      if (typeof series.value !== "string" && !this.#keys.includes(series.key)) names.push(h("option", { value: this.#name(series) }));
-    }
-    this.choices.replaceChildren(...names);
-  }
-
-  #add() {
-    const wanted = this.add.value;
-    for (const series of this.#context.store.series.values()) {
-      if (this.#name(series) !== wanted) continue;
-      this.add.value = "";
-      this.#context.go({ r: [...this.#keys, series.key].slice(-COLOURS).join("\n") });
-      return;
-    }
+  #zoomed() {
+    const zoom = this.#plot?.zoom ?? null;
+    this.#feed.zoom(zoom);
+    this.render();
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => {
+      const { route, go } = this.#context;
+      const [from, to] = zoom === null ? [null, null] : [zoom.from.toFixed(1), zoom.to.toFixed(1)];
+      if ((route.from ?? null) !== from || (route.to ?? null) !== to) go({ from, to }, { replace: true });
+    }, ADDRESS_SETTLED);
   }
 
   /** @param {Series} series */
@@ -183,43 +163,18 @@ export class ChartView {
     return `${this.#context.store.devices.get(series.device)?.name ?? series.device}: ${seriesLabel(series)}`;
   }
 
-  /** @param {Series} series */
-  #row(series) {
-    let row = this.#rows.get(series.key);
-    if (row === undefined) {
-      const swatch = h("span", { class: `swatch c${this.#keys.indexOf(series.key) % COLOURS}` });
-      const cells = { now: h("td"), low: h("td"), mean: h("td"), high: h("td") };
-      const others = this.#keys.filter((key) => key !== series.key).join("\n");
-      const leave = h("button", { class: "leave", type: "button", title: "Take out of the chart", "aria-label": `Take ${this.#name(series)} out of the chart`, onclick: () => this.#context.go({ r: others }) }, svg(LEAVE));
-      const name = h("th", { scope: "row" }, h("div", { class: "line" }, swatch, h("span", null, this.#name(series))));
-      row = { swatch, ...cells, row: h("tr", null, name, cells.now, cells.low, cells.mean, cells.high, h("td", { class: "action" }, leave)) };
-      this.#rows.set(series.key, row);
+  /** @param {Series[]} found */
+  #tip(found) {
+    if (this.#pointed === null) return this.tip.hide();
+    const { time } = this.#pointed;
+    const lines = [];
+    for (const series of found) {
+      const value = valueAt(this.#feed.buffers.get(series.key), time, series.unit ? ` ${series.unit}` : "");
+      if (value !== null) lines.push({ colour: this.table.colour(series), name: found.length > 1 ? this.#name(series) : seriesLabel(series), value });
     }
-    return row;
-  }
-
-  /**
-   * @param {Series} series
-   * @param {number} from
-   * @param {number} to
-   */
-  #numbers(series, from, to) {
-    const row = this.#row(series);
-    const buffer = this.#feed.buffers.get(series.key);
-    const unit = series.unit ? ` ${series.unit}` : "";
-    const summary = buffer?.summary(from, to) ?? null;
-    const text = (/** @type {number | undefined} */ value) => (value === undefined ? "–" : `${number(value)}${unit}`);
-    const { now } = this.#context;
-    setText(this.when, this.#pointed === null ? "Now" : new Date(this.#pointed * 1000).toLocaleTimeString());
-    setAttribute(this.when, "title", this.#pointed === null ? null : clockTime(this.#pointed, now()));
-    if (this.#pointed === null) setText(row.now, `${valueText(series.value, series.quantity)}${unit}`);
-    else {
-      const at = buffer?.summary(this.#pointed, this.#pointed) ?? null;
-      setText(row.now, at === null ? "–" : at.low === at.high ? text(at.low) : `${number(at.low)} … ${text(at.high)}`);
-    }
-    setText(row.low, text(summary?.low));
-    setText(row.mean, text(summary?.mean));
-    setText(row.high, text(summary?.high));
+    if (lines.length === 0) return this.tip.hide();
+    const seconds = new Date(time * 1000).toLocaleTimeString();
+    this.tip.show(this.#pointed, this.#range > 21600 ? clockTime(time, this.#context.now()) : seconds, lines);
   }
 
   /** @param {KeyboardEvent} event */

@@ -10,6 +10,7 @@ import { keyOf } from "./store.js";
 // Seconds: what is asked back as plain messages where the gateway keeps no series.
 const REPLAY = 900;
 const POINTS = 900;
+const MOST_HOLES = 200;
 // Milliseconds.
 const SETTLED = 300;
 
@@ -33,8 +34,11 @@ export class ChartFeed {
   #live = new Map();
   /** @type {Map<string, Series>} */
   #series = new Map();
-  /** @type {Set<string>} keys whose next value comes after a hole */
-  #torn = new Set();
+  /** @type {Map<string, string>} keys whose next value comes after a hole, and why */
+  #torn = new Map();
+  /** What is known to be missing: before which time, and why. */
+  /** @type {{key: string, time: number, reason: string}[]} */
+  holes = [];
   #control = new AbortController();
 
   /**
@@ -101,6 +105,7 @@ export class ChartFeed {
         const buffer = new SlotBuffer(to - from);
         const { series: rows } = await this.#context.gateway.history({ ...this.#source(series), from, to, points: POINTS }, { signal });
         for (const [time, low, high, last] of rows) buffer.load(time, low, high, last);
+        for (const { key, time } of this.holes) if (key === series.key && time > from && time < to) buffer.tear(time);
         buffers.set(series.key, buffer);
       }
     } catch {
@@ -133,7 +138,7 @@ export class ChartFeed {
           onReplayed: () => resolve(),
           onGap: ({ reason }) => {
             if (!tearsHole(reason)) return;
-            for (const { key, topic: source } of this.#series.values()) if (source.topic === topic) this.#torn.add(key);
+            for (const { key, topic: source } of this.#series.values()) if (source.topic === topic) this.#torn.set(key, reason);
           },
         },
         (message) => this.#take(message),
@@ -189,6 +194,20 @@ export class ChartFeed {
   }
 
   /**
+   * @param {SlotBuffer} buffer
+   * @param {string} key
+   * @param {number} time of the first value behind a hole
+   */
+  #tear(buffer, key, time) {
+    const reason = this.#torn.get(key);
+    if (reason === undefined) return;
+    this.#torn.delete(key);
+    this.holes.push({ key, time, reason });
+    if (this.holes.length > MOST_HOLES) this.holes.shift();
+    buffer.tear(time);
+  }
+
+  /**
    * @param {import("../client/subscription.js").Message} message
    * @param {boolean} [stored] not a new one
    */
@@ -199,8 +218,8 @@ export class ChartFeed {
       const time = reading.time ?? message.timestamp;
       const value = Number(reading.value);
       if (!buffer || time === null || typeof reading.value === "string" || !Number.isFinite(value)) continue;
-      if (!stored && this.#torn.delete(key)) buffer.tear(time - buffer.width);
       buffer.add(time, value);
+      if (!stored) this.#tear(buffer, key, time);
       if (this.#detail !== null && time <= this.#detail.to) this.#detail.buffers.get(key)?.add(time, value);
       this.version++;
     }

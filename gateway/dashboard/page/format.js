@@ -26,12 +26,16 @@ const BOOLEANS = {
   presence: ["present", "away"],
   water_leak: ["leak", "dry"],
   smoke: ["smoke", "clear"],
+  gas_alarm: ["gas", "clear"],
   tamper: ["tampered", "ok"],
   vibration: ["vibration", "still"],
   battery_low: ["low", "ok"],
   battery_ok: ["ok", "low"],
   overtemperature: ["too hot", "ok"],
 };
+
+/** Quantities whose being so is a reason to get up. */
+const ALARMS = new Set(["smoke", "water_leak", "gas_alarm", "carbon_monoxide", "tamper", "overtemperature", "battery_low", "problem"]);
 
 /**
  * A quantity's name for people: `dew_point` is "Dew point".
@@ -43,8 +47,19 @@ export function label(quantity) {
   return words === "" ? quantity : words[0].toUpperCase() + words.slice(1);
 }
 
+/** @type {Record<string, string>} units whose sign is not what people write (UCUM) */
+const UNITS = { "[g]": "g", Wmin: "W·min" };
+
 /**
- * A number with as many digits as it deserves: three decimals at most, none from ten thousand on.
+ * A unit as people write it.
+ * @param {string} unit
+ */
+export function unitText(unit) {
+  return UNITS[unit] ?? unit;
+}
+
+/**
+ * A number with as many digits as it deserves: three decimals at most, none from ten thousand on, which are grouped.
  * @param {number} value
  */
 export function number(value) {
@@ -54,7 +69,8 @@ export function number(value) {
   const decimals = size >= 10000 ? 0 : size >= 1000 ? 1 : size >= 100 ? 2 : 3;
   const text = value.toFixed(decimals);
   const trimmed = text.includes(".") ? text.replace(/\.?0+$/, "") : text;
-  return trimmed === "-0" ? "0" : trimmed.replace("-", "−");
+  const grouped = size >= 10000 && size < 1e15 ? trimmed.replace(/\B(?=(\d{3})+$)/g, "\u202f") : trimmed;
+  return grouped === "-0" ? "0" : grouped.replace("-", "−");
 }
 
 /**
@@ -66,6 +82,15 @@ export function valueText(value, quantity = "") {
   if (typeof value === "number") return number(value);
   if (typeof value === "boolean") return (BOOLEANS[quantity] ?? ["on", "off"])[value ? 0 : 1];
   return String(value);
+}
+
+/**
+ * Whether a value says that something is wrong.
+ * @param {unknown} value
+ * @param {string} quantity
+ */
+export function isAlarm(value, quantity) {
+  return (value === true && ALARMS.has(quantity)) || (value === false && quantity === "battery_ok");
 }
 
 /**

@@ -38,9 +38,10 @@ export function groupsOf(store, { by = "area", q = "", quantity = "", state = ""
     else add(device.area || `${device.root}/`, { key: device.id, device, series });
   }
   if (by !== "quantity") gatherLoners(groups);
-  return [...groups]
-    .map(([title, cards]) => ({ title, cards: cards.sort((a, b) => natural.compare(a.device.name, b.device.name) || natural.compare(a.key, b.key)) }))
-    .sort((a, b) => Number(a.title === OTHERS) - Number(b.title === OTHERS) || natural.compare(a.title, b.title));
+  const sorted = [...groups].map(([title, cards]) => ({ title, cards: cards.sort((a, b) => natural.compare(a.device.name, b.device.name) || natural.compare(a.key, b.key)) }));
+  // What most devices measure is what most people look for.
+  if (by === "quantity") return sorted.sort((a, b) => b.cards.length - a.cards.length || natural.compare(a.title, b.title));
+  return sorted.sort((a, b) => Number(a.title === OTHERS) - Number(b.title === OTHERS) || natural.compare(a.title, b.title));
 }
 
 /**

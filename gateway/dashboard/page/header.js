@@ -3,6 +3,7 @@
  */
 
 import { h, setAttribute, setText, svg } from "./dom.js";
+import { clockTime } from "./format.js";
 
 const TABS = [
   ["overview", "Overview"],
@@ -53,12 +54,14 @@ export class Header {
       "aria-label": "Search devices, quantities and topics",
       oninput: () => {
         const { view } = context.route;
-        context.go({ q: this.search.value, topic: null, ...(view === "topics" ? {} : { view: "overview", r: null, range: null }) }, { replace: true });
+        context.go({ q: this.search.value, topic: null, ...(view === "topics" ? {} : { view: "overview", r: null, range: null, from: null, to: null }) }, { replace: true });
       },
     });
     this.dot = h("span", { class: "dot" });
     this.words = h("span", null, "Connecting");
     this.status = h("span", { class: "status" }, this.dot, this.words);
+    this.paging = h("span", { class: "paging" });
+    this.clock = h("span", { class: "clock" });
     this.theme = h("button", { class: "theme", type: "button", onclick: () => this.#nextTheme() }, "");
     this.element = h(
       "header",
@@ -66,7 +69,9 @@ export class Header {
       h("a", { class: "brand", href: context.href({ view: "overview" }) }, svg(PULSE), this.title),
       h("nav", { "aria-label": "Views" }, ...this.#tabs.values()),
       h("label", { class: "search" }, svg("M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13m5 11.5L21 21"), this.search),
+      this.paging,
       this.status,
+      this.clock,
       this.theme,
     );
     this.#setTheme(storedTheme());
@@ -78,9 +83,15 @@ export class Header {
     const { kind, text } = statusOf(state);
     setText(this.words, text);
     setAttribute(this.status, "class", `status ${kind}`);
+    if (route.wall) {
+      setText(this.paging, this.#context.paging);
+      setText(this.clock, clockTime(this.#context.now()));
+    }
     if (state.name !== null) {
       setText(this.title, state.name);
-      if (document.title !== state.name) document.title = state.name;
+      const tab = TABS.find(([view]) => view === route.view && view !== "overview")?.[1] ?? (route.view === "chart" ? "Chart" : null);
+      const title = tab === null ? state.name : `${tab} · ${state.name}`;
+      if (document.title !== title) document.title = title;
     }
     for (const [view, tab] of this.#tabs) {
       const current = route.view === view || (view === "overview" && route.view === "chart");
@@ -106,7 +117,7 @@ export class Header {
   #setTheme(name) {
     const theme = name in THEMES ? name : "auto";
     document.documentElement.style.colorScheme = THEMES[/** @type {keyof typeof THEMES} */ (theme)];
-    const symbols = { auto: "M12 3a9 9 0 1 0 0 18V3z", light: "M12 7a5 5 0 1 1 0 10 5 5 0 0 1 0-10M12 1v3M12 20v3M1 12h3M20 12h3M4.2 4.2l2.1 2.1M17.7 17.7l2.1 2.1M4.2 19.8l2.1-2.1M17.7 6.3l2.1-2.1", dark: "M20 14.5A8.5 8.5 0 1 1 9.5 4a7 7 0 0 0 10.500 10.500z" };
+    const symbols = { auto: "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM12 3v18M15 5v14M18 7.500v9", light: "M12 7a5 5 0 1 1 0 10 5 5 0 0 1 0-10M12 1v3M12 20v3M1 12h3M20 12h3M4.2 4.2l2.1 2.1M17.7 17.7l2.1 2.1M4.2 19.8l2.1-2.1M17.7 6.3l2.1-2.1", dark: "M20 14.5A8.5 8.5 0 1 1 9.5 4a7 7 0 0 0 10.500 10.500z" };
     this.theme.replaceChildren(svg(symbols[/** @type {keyof typeof symbols} */ (theme)]));
     this.theme.title = `Colours: ${theme === "auto" ? "as the system has them" : theme}`;
     this.theme.setAttribute("aria-label", this.theme.title);

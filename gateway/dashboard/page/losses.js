@@ -4,9 +4,11 @@
 
 // Milliseconds for which a loss is worth a sentence.
 const WORTH = 60000;
+// This page asks for the newest values only: a few that were merged on the way to it miss nobody.
+const WORTH_TELLING = 5;
 
 /** @type {Record<string, string>} */
-const REASONS = {
+export const REASONS = {
   "slow-consumer": "this connection or this device was too slow",
   "history-expired": "they were older than what the gateway stores",
   upstream: "the gateway was without its broker",
@@ -39,6 +41,7 @@ export class Losses {
     const same = this.#gaps.filter(({ reason }) => reason === last.reason);
     const unknown = same.some(({ count }) => count === null);
     const sum = same.reduce((total, { count }) => total + (count ?? 0), 0);
+    if (last.reason === "slow-consumer" && !unknown && sum < WORTH_TELLING) return "";
     const what = unknown ? "Some values" : `${sum} ${sum === 1 ? "value" : "values"}`;
     return `${what} of the last minute did not reach this page: ${REASONS[last.reason]}.`;
   }

@@ -21,6 +21,7 @@ import { TopicsView } from "./topicsview.js";
  * @property {Credentials} credentials
  * @property {import("./route.js").Route} route
  * @property {import("../client/gateway.js").Gateway} gateway
+ * @property {string} paging which page of how many a wall shows, where there are several
  * @property {() => number} now Unix seconds, by the gateway's clock
  * @property {(route: Record<string, string | null | undefined>) => string} href
  * @property {(change: Record<string, string | null | undefined>, how?: {replace?: boolean}) => void} go changes the route
@@ -44,6 +45,7 @@ const context = {
   credentials,
   route: parseRoute(location.hash, location.search),
   gateway,
+  paging: "",
   now: () => gateway.now(),
   href: hrefOf,
   go(change, { replace = false } = {}) {

@@ -22,6 +22,9 @@ export class Overview {
   #listed = "";
   #listedAt = -Infinity;
   #shown = CARDS_AT_ONCE;
+  /** @type {import("./grouping.js").Group[]} */
+  #groups = [];
+  #sizes;
   #observer;
   #trends;
   /** @type {WeakMap<Element, CardView>} */
@@ -53,14 +56,18 @@ export class Overview {
     this.element = h("section", { class: "overview", "aria-label": "Overview" }, this.tools, this.sections, this.more, this.empty);
     this.#trends = new TrendFill(context);
     this.#observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: "200px" });
+    this.#sizes = new ResizeObserver(() => this.#spread(this.#groups));
+    this.#sizes.observe(this.element);
     if (route.wall) this.#wall = new WallPages(this.sections, route.every ?? "30s");
   }
 
   /** The view is left. */
   end() {
     this.#observer.disconnect();
+    this.#sizes.disconnect();
     this.#trends.end();
     this.#wall?.end();
+    this.#context.paging = "";
   }
 
   render() {
@@ -77,6 +84,7 @@ export class Overview {
     const time = now();
     for (const card of this.#cards.values()) if (card.visible) card.render(time);
     this.#wall?.render();
+    this.#context.paging = this.#wall?.paging ?? "";
   }
 
   #showMore() {
@@ -88,6 +96,7 @@ export class Overview {
     const { store, route } = this.#context;
     const groups = groupsOf(store, route);
     const single = route.by === "quantity";
+    this.element.classList.toggle("single", single);
     const all = groups.reduce((sum, { cards }) => sum + cards.length, 0);
     let left = this.#shown;
     /** @type {Map<string, CardView>} */
@@ -115,7 +124,18 @@ export class Overview {
     const titles = new Set(groups.map(({ title }) => title));
     for (const title of this.#sections.keys()) if (!titles.has(title)) this.#sections.delete(title);
     arrange(this.sections, sections);
+    this.#spread(groups);
     this.#tools(all, single);
+  }
+
+  /**
+   * An area is as many columns wide as it has frames, and no wider than the page.
+   * @param {import("./grouping.js").Group[]} groups
+   */
+  #spread(groups) {
+    const columns = getComputedStyle(this.sections).gridTemplateColumns.split(" ").length;
+    for (const { title, cards } of groups) this.#sections.get(title)?.section.style.setProperty("--span", String(Math.min(cards.length, columns)));
+    this.#groups = groups;
   }
 
   /**

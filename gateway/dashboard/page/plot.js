@@ -3,6 +3,7 @@
  */
 
 import { rangeAround, timeLabels } from "./axis.js";
+import { holesIn } from "./buffer.js";
 
 /** @typedef {import("./buffer.js").SlotBuffer} SlotBuffer */
 /** @typedef {{unit: string | null, stepped: boolean, swatch: Element}} Line */
@@ -20,6 +21,8 @@ function builtIn() {
 export const chartsBuiltIn = library !== null;
 // Seconds.
 const SMALLEST = 2;
+// A reading is three lines: its highest, its lowest, its last values.
+const LAST = 3;
 // Pixels, as in the style sheet.
 const MARGIN = 6;
 
@@ -32,6 +35,26 @@ function colour(element, opacity = 1) {
 /** @param {Element} parent */
 function sizeIn(parent) {
   return { width: Math.max(200, parent.clientWidth - 2 * MARGIN), height: Math.max(160, parent.clientHeight - 2 * MARGIN) };
+}
+
+/**
+ * Where something is missing the ground is shaded: a line that just ends says less.
+ * @param {any} plot
+ * @param {string} fill
+ */
+function shadeHoles(plot, fill) {
+  const { ctx, bbox, data } = plot;
+  const times = data[0];
+  ctx.save();
+  ctx.fillStyle = fill;
+  for (let line = LAST; line < data.length; line += LAST) {
+    for (const [first, last] of holesIn(data[line])) {
+      const from = Math.max(bbox.left, plot.valToPos(times[Math.max(0, first - 1)], "x", true));
+      const to = Math.min(bbox.left + bbox.width, plot.valToPos(times[Math.min(times.length - 1, last + 1)], "x", true));
+      if (to > from) ctx.fillRect(from, bbox.top, to - from, bbox.height);
+    }
+  }
+  ctx.restore();
 }
 
 export class Plot {
@@ -76,12 +99,13 @@ export class Plot {
           ...Object.fromEntries(units.map((unit) => [`y${unit}`, { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => rangeAround(low, high) }])),
         },
         axes: [
-          { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ times, /** @type {any} */ _axis, /** @type {any} */ _space, /** @type {number} */ step) => timeLabels(times, step) },
+          { ...axis, size: 34, values: (/** @type {any} */ _, /** @type {number[]} */ times, /** @type {any} */ _axis, /** @type {any} */ _space, /** @type {number} */ step) => timeLabels(times, step) },
           ...units.slice(0, 2).map((unit, index) => ({ ...axis, scale: `y${unit}`, side: index === 0 ? 3 : 1, grid: index === 0 ? axis.grid : { show: false }, size: 56, label: unit || undefined, labelSize: 18, labelFont: axis.font })),
         ],
         series: [{}, ...series],
         bands: lines.map(({ swatch }, index) => ({ series: [index * 3 + 1, index * 3 + 2], fill: () => colour(swatch, 0.18) })),
         hooks: {
+          drawClear: [(/** @type {any} */ plot) => shadeHoles(plot, colour(parent, 0.07))],
           setScale: [
             (/** @type {any} */ plot, /** @type {string} */ name) => {
               if (name !== "x" || this.#settling) return;
@@ -107,10 +131,24 @@ export class Plot {
     this.#plot.destroy();
   }
 
-  /** @param {(times: number[], index: number | null) => void} moved with the index of the slot below the pointer */
+  /** @param {(at: {time: number, left: number, top: number} | null) => void} moved the slot below the pointer, and where that is */
   onCursor(moved) {
-    this.#plot.over.addEventListener("pointermove", () => moved(this.#plot.data[0], this.#plot.cursor.idx));
-    this.#plot.over.addEventListener("pointerleave", () => moved(this.#plot.data[0], null));
+    const { over } = this.#plot;
+    over.addEventListener("pointermove", () => {
+      const { idx, left, top } = this.#plot.cursor;
+      const time = this.#plot.data[0][idx];
+      moved(time === undefined ? null : { time, left: left + over.offsetLeft + MARGIN, top: top + over.offsetTop + MARGIN });
+    });
+    over.addEventListener("pointerleave", () => moved(null));
+  }
+
+  /**
+   * Looks at a part of the range.
+   * @param {number} from Unix seconds
+   * @param {number} to
+   */
+  show(from, to) {
+    this.#move(from, Math.min(this.#range, Math.max(SMALLEST, to - from)));
   }
 
   draw() {

@@ -2,7 +2,7 @@
  * What the page shows, as its address says it: `#/topics?q=kitchen`. Whoever gets the link sees the same. Pure.
  */
 
-/** @typedef {{view: string, by?: string, q?: string, quantity?: string, state?: string, r?: string, range?: string, topic?: string, wall?: string, every?: string}} Route */
+/** @typedef {{view: string, by?: string, q?: string, quantity?: string, state?: string, r?: string, range?: string, from?: string, to?: string, topic?: string, wall?: string, every?: string}} Route */
 
 export const VIEWS = ["overview", "topics", "chart", "gateway"];
 

@@ -3,6 +3,7 @@
  */
 
 import { readingsIn } from "./derive.js";
+import { unitText } from "./format.js";
 import { Trend } from "./trend.js";
 
 /** @typedef {import("../client/subscription.js").Message} Message */
@@ -145,14 +146,14 @@ export class Store {
     let series = this.series.get(key);
     if (series === undefined) {
       if (this.series.size >= MOST_SERIES) return;
-      series = { key, device: reading.device, channel: reading.channel, quantity: reading.quantity, unit: reading.unit, value: reading.value, flag: null, time, topic, path: reading.path ?? null, trend: null, version: 0 };
+      series = { key, device: reading.device, channel: reading.channel, quantity: reading.quantity, unit: null, value: reading.value, flag: null, time, topic, path: reading.path ?? null, trend: null, version: 0 };
       this.series.set(key, series);
       topic.series.push(series);
       this.#device(reading.device, topic.topic).series.set(key, series);
       this.shape++;
     }
     series.value = reading.value;
-    series.unit = reading.unit ?? series.unit;
+    if (reading.unit) series.unit = unitText(reading.unit);
     series.flag = reading.flag ?? null;
     series.time = time;
     series.version++;

@@ -18,6 +18,14 @@ export function payloadText({ data, encoding, too_large, size }) {
   return typeof data === "string" ? data : JSON.stringify(data);
 }
 
+/**
+ * A topic that breaks behind its slashes, where it has to.
+ * @param {string} topic
+ */
+function breakable(topic) {
+  return topic.split("/").flatMap((level, index, all) => (index < all.length - 1 ? [`${level}/`, h("wbr")] : [level]));
+}
+
 export class TopicsView {
   name = "topics";
   /** @type {Map<string, {row: any, link: any, value: any, unit: any, age: any, version: number}>} */
@@ -113,7 +121,7 @@ export class TopicsView {
   #row(name) {
     let row = this.#rows.get(name);
     if (row === undefined) {
-      const link = h("a", { href: this.#context.href({ view: "topics", topic: name, q: this.#context.route.q }) }, name);
+      const link = h("a", { href: this.#context.href({ view: "topics", topic: name, q: this.#context.route.q }) }, ...breakable(name));
       const cells = { value: h("td", { class: "value" }), unit: h("td", { class: "unit" }), age: h("td", { class: "age" }) };
       row = { row: h("tr", null, h("th", { scope: "row", class: "topic" }, link), cells.value, cells.unit, cells.age), link, ...cells, version: -1 };
       this.#rows.set(name, row);

@@ -5,6 +5,8 @@
 export const SLOTS = 60;
 export const SLOT_SECONDS = 10;
 const YOUNGEST = 12;
+// Part of the value that fills the height at least.
+const LEAST = 0.002;
 
 export class Trend {
   #low = new Float32Array(SLOTS).fill(NaN);
@@ -30,8 +32,8 @@ export class Trend {
   }
 
   /**
-   * As the path of an SVG of this size, the newest on the right: a line through the middle of each slot, drawn from
-   * its lowest to its highest value. A young trend fills the width from two minutes on. Empty where there are not two
+   * As the path of an SVG of this size, the newest on the right: a line through the middle between lowest and highest
+   * of each slot. A young trend fills the width from two minutes on. Empty where there are not two
    * slots to connect.
    * @param {number} now Unix seconds
    * @param {number} width
@@ -39,31 +41,34 @@ export class Trend {
    */
   path(now, width, height) {
     const last = Math.floor(now / SLOT_SECONDS);
+    let first = Math.max(0, last - SLOTS + 1);
+    while (first < last - YOUNGEST + 1 && Number.isNaN(this.#middle(first))) first++;
+    /** @type {[x: number, value: number][]} */
+    const points = [];
     let lowest = Infinity;
     let highest = -Infinity;
-    for (let i = 0; i < SLOTS; i++) {
-      if (this.#low[i] < lowest) lowest = this.#low[i];
-      if (this.#high[i] > highest) highest = this.#high[i];
-    }
-    if (this.#newest < 0 || lowest === Infinity) return "";
-    const span = highest - lowest || 1;
-    const flat = highest === lowest;
-    const y = (/** @type {number} */ value) => (flat ? height / 2 : height - 1 - ((value - lowest) / span) * (height - 2));
-    let path = "";
-    let points = 0;
-    let first = Math.max(0, last - SLOTS + 1);
-    while (first < last - YOUNGEST + 1 && (first > this.#newest || first <= this.#newest - SLOTS || Number.isNaN(this.#low[first % SLOTS]))) first++;
     for (let slot = first; slot <= last; slot++) {
-      // Slots that have fallen out of the ring hold newer values in their place.
-      if (slot > this.#newest || slot <= this.#newest - SLOTS || slot < 0) continue;
-      const low = this.#low[slot % SLOTS];
-      if (Number.isNaN(low)) continue;
-      const high = this.#high[slot % SLOTS];
-      const x = ((slot - first) / (last - first)) * width;
-      path += `${points === 0 ? "M" : "L"}${x.toFixed(1)} ${y(low).toFixed(1)}`;
-      if (high !== low) path += `V${y(high).toFixed(1)}`;
-      points++;
+      const middle = this.#middle(slot);
+      if (Number.isNaN(middle)) continue;
+      lowest = Math.min(lowest, middle);
+      highest = Math.max(highest, middle);
+      points.push([((slot - first) / (last - first)) * width, middle]);
     }
-    return points > 1 ? path : "";
+    if (points.length < 2) return "";
+    // Noise in the last digit is no trend.
+    const span = Math.max(highest - lowest, Math.max(Math.abs(lowest), Math.abs(highest)) * LEAST) || 1;
+    const centre = (lowest + highest) / 2;
+    const y = (/** @type {number} */ value) => height / 2 - ((value - centre) / span) * (height - 2);
+    return points.map(([x, value], index) => `${index === 0 ? "M" : "L"}${x.toFixed(1)} ${y(value).toFixed(1)}`).join("");
+  }
+
+  /**
+   * Between the lowest and the highest value of a slot; NaN where there are none, or no more.
+   * @param {number} slot
+   */
+  #middle(slot) {
+    // Slots that have fallen out of the ring hold newer values in their place.
+    if (slot < 0 || slot > this.#newest || slot <= this.#newest - SLOTS) return NaN;
+    return (this.#low[slot % SLOTS] + this.#high[slot % SLOTS]) / 2;
   }
 }

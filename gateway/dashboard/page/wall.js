@@ -5,6 +5,8 @@
 import { seconds } from "./route.js";
 
 export class WallPages {
+  /** "2 / 3", empty where all fits on one page */
+  paging = "";
   #element;
   #every;
   #turned = performance.now();
@@ -44,6 +46,7 @@ export class WallPages {
     const left = this.#page * (width + gap);
     if (Math.abs(this.#element.scrollLeft - left) > 1) this.#element.scrollLeft = left;
     this.#element.dataset.page = `${this.#page + 1} / ${pages}`;
+    this.paging = pages > 1 ? this.#element.dataset.page : "";
   }
 
   /** The lock is lost whenever the page is hidden, and browsers without it leave that to the system's settings. */
