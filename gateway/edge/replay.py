@@ -12,6 +12,7 @@ from gateway.edge import events
 from gateway.edge.commands import Id, ReplayAge, ReplayCount, ReplayFrom
 from gateway.edge.commands import Replay as Wish
 from gateway.edge.frames import Desk
+from gateway.edge.snapshot import Snapshot
 from gateway.edge.thinning import Thinner
 from gateway.edge.wire import Wire
 from gateway.hub.audience import Audience, AudienceKey, Subscription, Variant, View
@@ -24,6 +25,7 @@ from gateway.topics import any_of, matches
 ROUNDS = 8
 PORTION = 128 * 1024  # payload bytes sent at once: what waits in an outbox is in no policy's reach
 MOST_POINTS = 10_000
+TOGETHER = BLOCK // 2  # last values sent at once: every topic is a new one, which makes their frames dear
 
 
 class Replay:
@@ -31,7 +33,9 @@ class Replay:
 
     Up to `cursor` the client has what it asked for, up to `fetched` the log has been read, `target` is the offset to
     reach. Messages above the newest one at the start that come to the client live, by its older subscriptions, are
-    left out. `outgoing` are messages read and not sent yet; once all are, `cursor` is at `fetched`.
+    left out; where it resumes (`resumes`) also those from before that an earlier replay of this client still has to
+    carry. `outgoing` are messages read and not sent yet; once all are, `cursor` is at `fetched`. Those `behind` come
+    after what a snapshot finds. All of the log after `start` is carried.
     """
 
     def __init__(
@@ -49,25 +53,39 @@ class Replay:
         self.fetched = newest
         self.target = newest
         self.outgoing: list[Message] = []
+        self.behind: list[Message] = []
+        self.snapshot: Snapshot | None = None
         self.thinner: Thinner | None = None
         self.count = 0
         self.complete = True
         self.waiting = False
         self.over = False
         self.beside = False
+        self.resumes = False
+        self.start = newest
         self._sent = 0
         self._denies = denies
         self._wanted = any_of(tuple(s.filter for s in subscriptions))
         self._since = newest
         self._live: list[tuple[int, AudienceKey | None]] = [(newest, live)]
-        self._told: list[tuple[int, Selection]] = []
+        self._told: list[tuple[int, int, Selection]] = []
         self._rounds = 0
         self._views: dict[str, View | None] = {}
 
     @property
     def mark(self) -> int:
         """The offset after which the client would have to resume."""
-        return min(self.cursor, self.outgoing[self._sent].offset - 1) if self.outgoing else self.cursor
+        mark = self.cursor if self.snapshot is None else min(self.cursor, self.snapshot.floor)
+        return min(mark, self.outgoing[self._sent].offset - 1) if self.outgoing else mark
+
+    @property
+    def needs_socket(self) -> bool:
+        """Whether its next step sends something that should wait until the socket takes it."""
+        if self.outgoing:
+            return not self.over
+        if self.snapshot is not None:
+            return not self.snapshot.looking
+        return not self.over and self.thinner is None
 
     @property
     def selection(self) -> Selection:
@@ -81,7 +99,7 @@ class Replay:
         except KeyError:
             pass
         view = None
-        if self._wanted(topic) and not any(matches(deny, topic) for deny in self._denies):
+        if self.covers(topic):
             mine = [s for s in self.subscriptions if matches(s.filter, topic)]
             view = View(any(s.readings for s in mine), any(s.data for s in mine), replay=True)
         if len(self._views) > 4096:
@@ -89,10 +107,14 @@ class Replay:
         self._views[topic] = view
         return view
 
+    def covers(self, topic: str) -> bool:
+        """Whether messages of `topic` are part of this replay."""
+        return self._wanted(topic) and not any(matches(deny, topic) for deny in self._denies)
+
     def wants(self, message: Message) -> View | None:
         """The view under which `message` belongs to this replay, None where it does not."""
         view = self.view(message.topic)
-        if view is not None and message.offset > self._since and self._came_otherwise(message):
+        if view is not None and self._came_otherwise(message):
             return None
         return view
 
@@ -105,9 +127,9 @@ class Replay:
         """From the message after `newest` on, the client gets live what `live` wants."""
         self._live.append((newest, live))
 
-    def told(self, until: int, selection: Selection) -> None:
-        """An earlier replay of this client has carried the messages of `selection` up to `until`."""
-        self._told.append((until, selection))
+    def told(self, after: int, until: int, selection: Selection) -> None:
+        """An earlier replay of this client has carried the messages of `selection` with offsets in (after, until]."""
+        self._told.append((after, until, selection))
 
     def drop(self, filter: str) -> None:
         """The client unsubscribed from `filter` before its replay ended."""
@@ -134,7 +156,7 @@ class Replay:
             reached = outgoing[stop - 1].offset
         else:
             self.outgoing, self._sent = [], 0
-            reached = self.fetched
+            reached = self.cursor if self.snapshot is not None else self.fetched
         if self.thinner is None:
             self.cursor = max(self.cursor, reached)
         return outgoing[start:stop]
@@ -153,12 +175,14 @@ class Replay:
 
     def _came_otherwise(self, message: Message) -> bool:
         offset, topic = message.offset, message.topic
+        if offset <= self._since and not self.resumes:
+            return False  # a snapshot, or so many of the past: asked for whatever else there is
         for since, live in reversed(self._live):
             if since < offset:
                 if live is not None and live.wants(topic):
                     return True
                 break
-        return any(offset <= until and selection.wants(topic) for until, selection in self._told)
+        return any(after < offset <= until and selection.wants(topic) for after, until, selection in self._told)
 
 
 class Client(Protocol):
@@ -241,13 +265,15 @@ class Replays:
         else:
             if isinstance(wish, ReplayFrom):
                 self._unknown(replay, wish)
-            replay.outgoing = self._hub.last(lambda topic: replay.view(topic) is not None)
+            self._begin_snapshot(replay)
         return replay
 
     def _resume(self, replay: Replay, wish: ReplayFrom) -> None:
         replay.cursor = replay.fetched = wish.offset
         if wish.points is not None:
             self._thin(replay, max(1, min(MOST_POINTS, wish.points)))
+        else:
+            replay.start, replay.resumes = wish.offset, True
 
     def _ahead(self, replay: Replay, wish: ReplayFrom) -> None:
         """A resume above the newest offset: another gateway on the same log may have been a moment ahead of us."""
@@ -275,7 +301,7 @@ class Replays:
             return
         self._unknown(replay, wish)
         replay.cursor = replay.fetched = replay.target = self._log.newest
-        replay.outgoing = self._hub.last(lambda topic: replay.view(topic) is not None)
+        self._begin_snapshot(replay)
 
     def _unknown(self, replay: Replay, wish: ReplayFrom) -> None:
         """Another run's offsets: nobody can say what the client missed."""
@@ -325,6 +351,8 @@ class Replays:
         replay = self._pending[0]
         if replay.outgoing:
             self._send(replay)
+        elif replay.snapshot is not None:
+            self._look(replay, replay.snapshot)
         elif replay.fetched < replay.target:
             self._read(replay)
         elif replay.thinner is not None:
@@ -336,22 +364,44 @@ class Replays:
     def _ready(self) -> bool:
         if not self._pending or self._pending[0].waiting:
             return False
-        replay = self._pending[0]
-        # Reducing needs no socket, and what came in after too many rounds waits for none.
-        return not self._client.wire.queued or replay.over or (replay.thinner is not None and not replay.outgoing)
+        return not self._client.wire.queued or not self._pending[0].needs_socket
 
     def _found(self, replay: Replay, offset: int) -> None:
-        replay.cursor = replay.fetched = min(offset, replay.target)
+        replay.cursor = replay.fetched = replay.start = min(offset, replay.target)
         replay.waiting = False
         self.wake()
 
     def _thin(self, replay: Replay, points: int) -> None:
         """The last values at once, then what was missed, reduced."""
-        resumed = replay.cursor
-        last = self._hub.last(lambda topic: replay.view(topic) is not None)
-        replay.outgoing = [message for message in last if message.offset > resumed]
-        sent = {message.offset for message in replay.outgoing}
+        sent: set[int] = set()
+
+        def missed(message: Message) -> bool:
+            if not replay.covers(message.topic):
+                return False
+            sent.add(message.offset)
+            return True
+
+        replay.snapshot = self._snapshot(replay, replay.cursor, replay.target, missed)
         replay.thinner = Thinner(points, until=self._wall(), told=lambda message: message.offset in sent)
+
+    def _begin_snapshot(self, replay: Replay) -> None:
+        replay.snapshot = self._snapshot(replay, 0, replay.target, lambda message: replay.covers(message.topic))
+
+    def _snapshot(self, replay: Replay, after: int, until: int, wanted: Callable[[Message], bool]) -> Snapshot:
+        holders = self._hub.holders([s.filter for s in replay.subscriptions])
+        return Snapshot(holders, after=after, until=until, wanted=wanted)
+
+    def _look(self, replay: Replay, snapshot: Snapshot) -> None:
+        """Find more of the last values, or send more of those found."""
+        if snapshot.looking:
+            snapshot.look()
+            return
+        replay.outgoing = snapshot.take(TOGETHER)
+        if replay.outgoing:
+            self._send(replay)
+        else:
+            replay.snapshot = None
+            replay.outgoing, replay.behind = replay.behind, []
 
     def _read(self, replay: Replay) -> None:
         replay.waiting = True
@@ -375,6 +425,11 @@ class Replays:
             replay.outgoing = page.messages
             if not page.messages:
                 replay.cursor = page.reached
+            if page.gone is not None and not page.empty and not replay.over:
+                # What is lost was the newest of some topics: that much of it is there still.
+                first, last = page.gone
+                replay.snapshot = self._snapshot(replay, first - 1, last, lambda m: replay.covers(m.topic))
+                replay.outgoing, replay.behind = [], page.messages
         self.wake()
 
     def _thinned(self, replay: Replay, thinner: Thinner) -> None:
@@ -441,4 +496,4 @@ class Replays:
             return
         for other in self._pending:
             if other is not replay:
-                other.told(replay.cursor, selection)
+                other.told(replay.start, replay.cursor, selection)

@@ -7,7 +7,7 @@ stale, are looked at as their messages come.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -124,10 +124,11 @@ class Freshness:
 
     generation = 0
 
-    def stale(self) -> list[Change]:
-        """The topics that are stale now."""
-        now = self._clock()
-        return [_change(watch, now) for watch in self._stale.values()]
+    def stale(self) -> Iterator[Change]:
+        """The topics that are stale, one by one: those that speak before they are come to are left out."""
+        for watch in list(self._stale.values()):
+            if watch.stale:
+                yield _change(watch, self._clock())
 
     def relimit(self, limits: Callable[[str], float | None], most: int) -> None:
         """Go by these times from now on, for topics that are silent already too."""

@@ -5,7 +5,7 @@ per delivery one `send`; everything else is per turn or per change of a subscrip
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from gateway.hub.audience import Audience, AudienceKey, View, Viewer
 from gateway.hub.message import Message
@@ -69,6 +69,7 @@ class Hub:
         self._kept = kept
         self._observer = observer
         self._topics: dict[str, _Topic] = {}
+        self._roster: list[_Topic] = []
         self._memory = 0
         self._trie: Trie[Audience] = Trie()
         self._audiences: dict[AudienceKey, Audience] = {}
@@ -255,6 +256,18 @@ class Hub:
         found.sort(key=lambda message: message.offset)
         return found
 
+    def holders(self, filters: Sequence[str]) -> Sequence["_Topic"]:
+        """Whatever may hold the last value of a topic that one of `filters` matches, in no order: to be looked through.
+
+        Those who ask for much share one list, and keep it as it was.
+        """
+        if not any("+" in filter or "#" in filter for filter in filters):
+            return [entry for filter in dict.fromkeys(filters) if (entry := self._topics.get(filter)) is not None]
+        roster = self._roster
+        if len(roster) != len(self._topics):
+            roster = self._roster = list(self._topics.values())
+        return roster
+
     def last_of(self, topic: str) -> Message | None:
         """The last value of one topic."""
         entry = self._topics.get(topic)
@@ -334,6 +347,7 @@ class Hub:
 
     def _forget(self) -> None:
         """Let the sixteenth of the topics that were silent longest go."""
+        self._roster = []
         entries = sorted(self._topics.items(), key=lambda item: item[1].last.offset if item[1].last else 0)
         for name, entry in entries[: max(1, len(entries) // 16)]:
             del self._topics[name]

@@ -10,17 +10,20 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from support.accounts import FREE, Books, House
+from support.accounts import FREE, House
+from support.books import Books
 
 from gateway.hub.outbox import Bounds, Policy
 
 TOPICS = ("a/x", "a/y", "b", "alarm")
 FILTERS = ("a/+", "#", "b", "alarm", "a/x")
+WAYS = (("all", 0.0), ("all", 0.0), ("latest", 0.0), ("all", 0.3), ("latest", 3.0))
+WISHES = ("none", "last", {"count": 1}, {"count": 20}, {"count": 400})
 EXAMPLES = int(os.environ.get("SENSOR_GATEWAY_EXAMPLES", "2000"))
 
 
 class Accounts(RuleBasedStateMachine):
-    """Two clients: `full` wants every message, `thin` what the example says."""
+    """Two clients: the first begins with every message, the second as the example says; both may want more, or less."""
 
     house: House
     clients: list[Books]
@@ -30,20 +33,20 @@ class Accounts(RuleBasedStateMachine):
         soft=st.sampled_from((500, 3000, 1 << 20)),
         ring=st.sampled_from((1 << 24, 30_000)),
         total=st.sampled_from((float("inf"), 8000.0)),
-        mode=st.sampled_from(("all", "latest")),
-        interval=st.sampled_from((0.0, 0.3, 3.0)),
-        filter=st.sampled_from(FILTERS),
+        late=st.sampled_from((None, None, 400)),
+        way=st.sampled_from(WAYS),
+        filters=st.lists(st.sampled_from(FILTERS), min_size=1, max_size=2, unique=True),
     )
-    def begin(self, policy, soft, ring, total, mode, interval, filter):
+    def begin(self, policy, soft, ring, total, late, way, filters):
         bounds = Bounds(policy=policy, soft=soft, hard=3 * soft, patience=20.0)
-        self.house = House(bounds=bounds, ring=ring, total=total)
-        self.clients = [self.house.client("all", 0.0), self.house.client(mode, interval)]
+        self.house = House(bounds=bounds, ring=ring, total=total, late=late)
+        self.clients = [self.house.client("all", 0.0), self.house.client(*way)]
         self.clients[0].connect(["#"])
-        self.clients[1].connect([filter])
+        self.clients[1].connect(filters)
 
     @rule(
         topics=st.lists(st.sampled_from(TOPICS), min_size=1, max_size=8),
-        times=st.sampled_from((1, 1, 3, 15)),
+        times=st.sampled_from((1, 1, 3, 15, 40)),
         size=st.sampled_from((1, 60)),
     )
     def publish(self, topics, times, size):
@@ -71,15 +74,25 @@ class Accounts(RuleBasedStateMachine):
         if line is not None:
             line.drop()
 
-    @rule(number=st.integers(0, 1), filter=st.sampled_from(FILTERS))
-    def resume(self, number, filter):
+    @rule(number=st.integers(0, 1), filter=st.sampled_from(FILTERS), points=st.sampled_from((None, None, 3)))
+    def resume(self, number, filter, points):
         if not self.clients[number].connected:
-            self.clients[number].connect([filter])
+            self.clients[number].connect([filter], points)
 
-    @rule(number=st.integers(0, 1), filter=st.sampled_from(FILTERS), wish=st.sampled_from(("none", "last")))
-    def more(self, number, filter, wish):
+    @rule(
+        number=st.integers(0, 1),
+        filters=st.lists(st.sampled_from(FILTERS), min_size=1, max_size=2, unique=True),
+        wish=st.sampled_from(WISHES),
+        way=st.sampled_from(WAYS),
+    )
+    def subscribe(self, number, filters, wish, way):
         if self.clients[number].connected:
-            self.clients[number].more(filter, wish)
+            self.clients[number].subscribe(filters, wish, *way)
+
+    @rule(number=st.integers(0, 1), filter=st.sampled_from(FILTERS))
+    def unsubscribe(self, number, filter):
+        if self.clients[number].connected:
+            self.clients[number].unsubscribe(filter)
 
     @rule()
     def restart(self):

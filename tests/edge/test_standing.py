@@ -3,6 +3,7 @@
 from support.talk import Talk
 
 from gateway.edge import events
+from gateway.edge.standing import MOST, PORTION, Telling
 from gateway.hub.freshness import Change
 
 
@@ -47,6 +48,18 @@ def test_much_of_it_goes_only_as_fast_as_the_socket_takes_it():
     assert (len(talk.of("device")), len(talk.of("stale"))) == (2000, 2000)
 
 
+def test_what_nobody_wants_is_looked_through_in_portions_too():
+    talk = talk_with(devices=2000, stale=2000)
+    asked = []
+    news = talk.room.standing.told(lambda topic: bool(asked.append(topic)))
+    telling = Telling(news, tell=lambda event: None, ready=lambda: True)
+    assert telling.step()
+    assert len(asked) == PORTION
+    while telling.step():
+        pass
+    assert (len(asked), telling.over) == (4000, True)
+
+
 def test_devices_remembered_are_bounded():
     talk = talk_with(devices=25_000, stale=0)
-    assert len(list(talk.room.standing.told(lambda topic: True))) == 20_000
+    assert len(list(talk.room.standing.told(lambda topic: True))) == MOST

@@ -195,7 +195,7 @@ def test_a_cleared_topic_is_forgotten():
     house.publish("x")
     house.sleep(20)
     house.publish("x", b"")
-    assert house.freshness.stale() == []
+    assert list(house.freshness.stale()) == []
 
 
 def test_once_a_rhythm_is_known_messages_are_not_looked_at():

@@ -104,10 +104,11 @@ class LateLog(MemoryLog):
             self.owed.append(lambda: MemoryLog.read(self, after, until, wanted, take))
 
     def offset_before(self, age: float, take: Callable[[int], None]) -> None:
-        self.owed.append(lambda: MemoryLog.offset_before(self, age, take))
+        super().offset_before(age, lambda found: self.owed.append(lambda: take(found)))
 
     def offset_of_last(self, count: int, wanted: Selection, take: Callable[[int], None]) -> None:
-        self.owed.append(lambda: MemoryLog.offset_of_last(self, count, wanted, take))
+        # Reckoned from what was there when it was asked for, like a log on disk does.
+        super().offset_of_last(count, wanted, lambda found: self.owed.append(lambda: take(found)))
 
 
 class Talk:
@@ -121,8 +122,10 @@ class Talk:
         limit: int = 1 << 30,
         age: float = 600.0,
         dialect: Dialect | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.now = 1000.0
+        self._clock = clock
         self.turns: deque[Callable[[], None]] = deque()
         self.told: list[dict[str, Any]] = []
         self.hub = Hub(schedule=self.turns.append, clock=self.clock)
@@ -156,7 +159,7 @@ class Talk:
         self.session.start()
 
     def clock(self) -> float:
-        return self.now
+        return self.now if self._clock is None else self._clock()
 
     def states(self) -> list[Any]:
         return []
@@ -189,6 +192,11 @@ class Talk:
         while self.turns or (isinstance(self.log, LateLog) and self.log.owed):
             self.answer()
             self.turn()
+
+    @property
+    def replaying(self) -> bool:
+        """Whether any replay is under way."""
+        return bool(self.session._replays)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [each for each in self.told if each["type"] == kind]
