@@ -196,7 +196,7 @@ class Talk:
     @property
     def replaying(self) -> bool:
         """Whether any replay is under way."""
-        return bool(self.session._replays)
+        return bool(self.session._subscriptions._replays)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [each for each in self.told if each["type"] == kind]
