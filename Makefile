@@ -53,10 +53,9 @@ soak: $(STAMP)  ## SECONDS=600 each: a flapping broker, viewers of all kinds; th
 	@$(BIN)/python benchmarks/soak.py $(SECONDS)
 	@SENSOR_GATEWAY_EXAMPLES=100000 $(PYTEST) -q --timeout 0 tests/edge/test_order.py
 
-fuzz: $(STAMP)  ## broken bytes at everything that takes bytes from strangers, for SECONDS=60
+fuzz: $(STAMP)  ## broken bytes at all that takes bytes from strangers, SECONDS=60 each; TARGET=everything for one
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
-	@$(BIN)/python tests/fuzz.py $(SECONDS)
-	@$(BIN)/python tests/guided_fuzz/run.py $(SECONDS)
+	@$(BIN)/python tests/fuzz/run.py $(SECONDS) $(TARGET)
 
 bench: $(STAMP)  ## the gateway beside Mosquitto's WebSocket listener, on this machine
 	@tests/install-debian.sh bench

@@ -3,8 +3,6 @@
 The first byte of an input says how it is cut into WebSocket messages.
 """
 
-from collections.abc import Callable
-
 import msgspec
 from support.conversation import Client, House
 
@@ -89,9 +87,9 @@ def msgpack(data: bytes) -> None:
     converse("sensor-gateway.v1.msgpack", [data[:4000]])
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {target.__name__: target for target in (mqtt, stomp, socketio, msgpack)}
+TARGETS = (mqtt, stomp, socketio, msgpack)
 
-SEEDS: dict[str, list[bytes]] = {
+SEEDS = {
     "mqtt": [
         b"\x07" + MQTT_3 + b"\x82\x06\x00\x01\x00\x01t\x01\x40\x02\x00\x01\xc0\x00\xe0\x00",
         b"\x03\x82\x09\x00\x01\x02\x0b\x07\x00\x01#\x01\xa2\x05\x00\x02\x00\x01#",
