@@ -198,12 +198,18 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
+def publisher(port: int) -> socket.socket:
+    """A connection to a broker at MQTT 3.1.1 that may publish."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(b"\x10\x10\0\x04MQTT\x04\x02\0\0\0\x04load")
+    sock.recv(4)
+    return sock
+
+
 def publish_all(port: int, count: int, rate: float) -> None:
-    """Publish to a broker at MQTT 3.1.1, and wait until it has taken everything."""
-    with socket.create_connection(("127.0.0.1", port)) as sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.sendall(b"\x10\x10\0\x04MQTT\x04\x02\0\0\0\x04load")
-        sock.recv(4)
+    """Publish to a broker, and wait until it has taken everything."""
+    with publisher(port) as sock:
         start = time.monotonic()
         for first in range(0, count, 1 if rate else 500):
             if rate:

@@ -78,7 +78,7 @@ class Mosquitto(Server):
 class Gateway(Server):
     """`sensor-gateway run`, following a broker on port `mqtt`, with a plain and a secure listener.
 
-    `settings` is more TOML.
+    `settings` is more TOML. Gateways of one broker need a `name` each: the broker knows them by it.
     """
 
     def __init__(
@@ -92,17 +92,18 @@ class Gateway(Server):
         protocol: str = "3.1.1",
         topics: str = "sensors/#",
         settings: str = UNBOUNDED,
+        name: str = "bench",
     ) -> None:
         self.ws, self.wss = free_port(), free_port()
         config = folder / "gateway.toml"
         config.write_text(
             f"""[gateway]
-name = "bench"
+name = "{name}"
 state_dir = "{folder}"
 memory_budget = "2 GiB"
 drain = "0s"
 [[upstream]]
-name = "bench"
+name = "{name}"
 urls = ["mqtt://127.0.0.1:{mqtt}"]
 protocol = "{protocol}"
 topics = [{{ filter = "{topics}" }}]

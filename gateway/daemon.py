@@ -245,7 +245,10 @@ class Daemon:
         log.info("stopping: %d clients within %g s", clients, config.gateway.drain)
         self.service.stopping(config.gateway.drain + LINK_STOP)
         # Clients find the same sockets open again in a moment, in the hands of systemd.
-        await self.server.drain(config.gateway.drain, restart=self.server.listeners.inherited)
+        restart = self.server.listeners.inherited
+        shared_port = any(endpoint.reuse_port for endpoint in self.server.listeners.endpoints)
+        elsewhere = shared_port or config.history.log == "jetstream"
+        await self.server.drain(config.gateway.drain, restart=restart, elsewhere=elsewhere)
         try:
             await asyncio.wait_for(self.upstreams.stop(), LINK_STOP)
         except TimeoutError:

@@ -9,6 +9,8 @@ from gateway.edge.states import State
 from gateway.errors import RESTART, STOPPING
 
 RESTART_SPREAD = 0.3  # seconds: somebody else takes the clients already
+SOON = (0.2, 1.0)  # seconds until a client comes back where it will be served at once
+LATER = (1.0, 10.0)
 
 
 class Drain:
@@ -19,10 +21,17 @@ class Drain:
         self._connections = connections
         self._clock = clock
         self._emptied = asyncio.Event()
+        self._code = STOPPING
+        self._back = LATER
 
-    async def run(self, seconds: float, *, restart: bool) -> None:
-        """Say goodbye to everybody, each served until its own, and wait for them; `seconds` in all."""
+    async def run(self, seconds: float, *, restart: bool = False, elsewhere: bool = False) -> None:
+        """Say goodbye to everybody, each served until its own, and wait for them; `seconds` in all.
+
+        `restart`: the sockets live on in somebody else's hands. `elsewhere`: other gateways serve the same clients now.
+        """
         self.under_way = True
+        self._code = RESTART if restart else STOPPING
+        self._back = SOON if restart or elsewhere else LATER
         spread = min(seconds, RESTART_SPREAD) if restart else seconds * 0.9
         start = self._clock()
         waiting = [c for c in self._connections.values() if c.state is State.OPEN and c.session is not None]
@@ -31,7 +40,7 @@ class Drain:
             pause = start + spread * number / max(1, len(waiting)) - self._clock()
             if pause > 0:
                 await asyncio.sleep(pause)
-            goodbye(connection, restart=restart)
+            self.goodbye(connection)
         if self._connections:
             try:
                 await asyncio.wait_for(self._emptied.wait(), max(0.0, start + seconds - self._clock()))
@@ -43,12 +52,9 @@ class Drain:
         if self.under_way and not self._connections:
             self._emptied.set()
 
-
-def goodbye(connection: Connection, *, restart: bool) -> None:
-    """Tell one client when to come back, and close politely."""
-    if connection.session is None or connection.state is not State.OPEN:
-        return
-    retry_after = random.uniform(0.2, 1.0) if restart else random.uniform(1.0, 10.0)
-    code = RESTART if restart else STOPPING
-    connection.session.closing(code.meaning, retry_after)
-    connection.finish(code.code, code.meaning)
+    def goodbye(self, connection: Connection) -> None:
+        """Tell one client when to come back, and close politely."""
+        if connection.session is None or connection.state is not State.OPEN:
+            return
+        connection.session.closing(self._code.meaning, random.uniform(*self._back))
+        connection.finish(self._code.code, self._code.meaning)

@@ -168,6 +168,19 @@ class Listeners:
             preface.tick(now)
         self._rate.forget(now)
 
+    def leave_shared(self) -> None:
+        """Leave the ports that other gateways share: the kernel gives them every new connection from here on.
+
+        What it has given to this one already is taken in first: a listening socket that closes resets its queue.
+        """
+        shared = [(sock, endpoint) for sock, endpoint in self._sockets if self._is_shared(sock, endpoint)]
+        for sock, endpoint in shared:
+            self._loop.remove_reader(sock.fileno())
+            while self._accept(sock, endpoint):
+                pass
+            sock.close()
+        self._sockets = [each for each in self._sockets if each not in shared]
+
     def stop(self) -> None:
         """Accept nothing more; whoever has not said yet whom it speaks for is let go."""
         for preface in list(self._prefaces.values()):
@@ -219,17 +232,23 @@ class Listeners:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         sock.setblocking(False)
 
-    def _accept(self, listener: socket.socket, endpoint: Endpoint) -> None:
+    def _is_shared(self, sock: socket.socket, endpoint: Endpoint) -> bool:
+        return endpoint.reuse_port and sock.family != socket.AF_UNIX and sock.fileno() not in self._inherited
+
+    def _accept(self, listener: socket.socket, endpoint: Endpoint) -> bool:
+        """Take what came in; whether there may be more."""
         for _ in range(ACCEPTS):
             try:
                 sock, address = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
+            except ConnectionAbortedError:
+                continue
+            except (BlockingIOError, InterruptedError):
+                return False
             except OSError as error:
                 if error.errno not in _OUT_OF_RESOURCES:
                     raise
                 self._pause(listener, endpoint, error)
-                return
+                return False
             self._resumed()
             peer = str(address[0]).removeprefix("::ffff:") if isinstance(address, tuple) else "unix"
             trusted = peer == "unix" or is_trusted(peer, endpoint.door.proxies)
@@ -244,6 +263,7 @@ class Listeners:
                 self._await_preface(sock, peer, endpoint)
             else:
                 self._owner.admit(sock, peer, endpoint, None)
+        return True
 
     def _await_preface(self, sock: socket.socket, peer: str, endpoint: Endpoint) -> None:
         key = next(self._keys)

@@ -20,7 +20,7 @@ from gateway.edge.credentials import Identity, Judge
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.sse import Sse
 from gateway.edge.doors import Door
-from gateway.edge.drain import Drain, goodbye
+from gateway.edge.drain import Drain
 from gateway.edge.flood import Flood
 from gateway.edge.front import Access, Events, Front, Peer, Upgrade
 from gateway.edge.http import Reply, event_stream_head
@@ -114,12 +114,13 @@ class Server:
         self.listeners.start()
         self._ticker = self.loop.create_task(self._tick(), name="edge-ticker")
 
-    async def drain(self, seconds: float, *, restart: bool = False) -> None:
-        """Say goodbye to every client, spread over `seconds`, each served until its own; then close the listeners."""
+    async def drain(self, seconds: float, *, restart: bool = False, elsewhere: bool = False) -> None:
+        """Say goodbye to every client, see Drain; then close the listeners. Those of a shared port close at once."""
         self.front.draining = True
         if restart:
             self.listeners.stop()
-        await self._drain.run(seconds, restart=restart)
+        self.listeners.leave_shared()
+        await self._drain.run(seconds, restart=restart, elsewhere=elsewhere)
         self.listeners.stop()
 
     def close(self) -> None:
@@ -253,7 +254,7 @@ class Server:
         self._begin(connection, verdict.dialect, verdict.identity, bare=bare)
         connection.start(verdict.subscribe)
         if self._drain.under_way:
-            goodbye(connection, restart=False)
+            self._drain.goodbye(connection)
 
     def _begin(self, connection: Connection, dialect: Dialect, identity: Identity | None, *, bare: bool) -> None:
         connection.session = Session(
