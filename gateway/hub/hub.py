@@ -16,6 +16,7 @@ from gateway.topics import Trie, matches
 
 REROUTE = 4000  # filters times topics that a change of subscriptions may look at
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
+FEW = 8  # audiences served between two looks at the clock
 FLOOD = 256  # messages in one turn: somebody publishes as fast as it goes
 BREATH = 0.002  # seconds that a flood waits for clients whose sockets are full; at 200,000 messages/s nobody feels it
 TOPIC_OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
@@ -184,6 +185,7 @@ class Hub:
         self.turns += 1
         dirty = self._dirty
         full = False
+        flushed = 0
         while dirty:
             audience = dirty[0]
             done = audience.flush(clock, now, deadline)
@@ -194,7 +196,8 @@ class Hub:
                 break
             audience.dirty = False
             dirty.popleft()
-            if dirty and clock() > deadline:
+            flushed += 1
+            if not flushed % FEW and dirty and clock() > deadline:
                 break
         self._behind = bool(dirty)
         if full and self._flood:

@@ -224,13 +224,14 @@ class Books:
             if under.sure and under.ordered:
                 assert offset > under.reached, f"a replay went back to {offset}"
                 under.reached = offset
-        asked = next((asked for asked in self._asked if offset in asked.offsets), None)
+        # Those first that have to come: a last value may be left to a newer one.
+        asking = sorted((asked for asked in self._asked if offset in asked.offsets), key=lambda asked: asked.last)
         if offset not in self._seen and self._may_come(offset, topic):
             # Which of the two a message is that is owed and was asked for besides, nobody can tell, and need not.
             self._seen.add(offset)
             self._open.discard(offset)
-        elif asked is not None:
-            asked.offsets.discard(offset)
+        elif asking:
+            asking[0].offsets.discard(offset)
         else:
             twice = offset in self._seen
             assert self._called_off[offset] > 0, f"{offset} " + ("twice" if twice else "was not asked for")
