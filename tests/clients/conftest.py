@@ -1,6 +1,8 @@
 """Unmodified clients of every dialect, over WSS, against the real gateway and Mosquitto."""
 
+import asyncio
 import shutil
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +13,7 @@ from support.mosquitto import Mosquitto
 from support.nodeclient import NodeClient
 from support.nodepackages import MISSING, installed
 from support.publisher import Publisher
+from websockets.asyncio.client import connect
 
 HERE = Path(__file__).parent
 
@@ -115,3 +118,20 @@ def flood(publisher) -> Callable[[], int]:
         return 3001
 
     return run
+
+
+@pytest.fixture
+def flood_through(flood, certificate) -> "Callable[[Daemon], int]":
+    """A function that floods, and returns once the gateway has handed the last on to whoever reads."""
+
+    async def run(daemon: Daemon) -> int:
+        context = ssl.create_default_context(cafile=str(certificate.ca))
+        url = f"wss://localhost:{daemon.port}/stream?topic=flood/end&replay=none"
+        async with connect(url, ssl=context, compression=None, proxy=None) as reader, asyncio.timeout(60):
+            assert '"welcome"' in str(await reader.recv())
+            total = await asyncio.to_thread(flood)
+            while '"flood/end"' not in str(await reader.recv()):
+                continue
+        return total
+
+    return lambda daemon: asyncio.run(run(daemon))

@@ -1,6 +1,8 @@
 """paho-mqtt with transport="websockets", unmodified, over WSS."""
 
+import json
 import queue
+import threading
 from contextlib import contextmanager
 
 import paho.mqtt.client as mqtt
@@ -19,7 +21,14 @@ def connect(certificate):
         client.tls_set(ca_certs=str(certificate.ca))
         client.on_connect = lambda *a: heard.put(("connected", str(a[3])))
         client.on_subscribe = lambda *a: heard.put(("subscribed", [code.value for code in a[3]]))
-        client.on_message = lambda *a: heard.put((a[2].topic, a[2].payload))
+        reading = client.reading = threading.Event()
+        reading.set()
+
+        def on_message(_client, _userdata, message):
+            heard.put((message.topic, message.payload))
+            reading.wait(60)
+
+        client.on_message = on_message
         client.on_publish = lambda *a: heard.put(("published", a[3].value))
         client.on_disconnect = lambda *a: heard.put(("disconnected", str(a[3])))
         client.connect("localhost", daemon.port)
@@ -27,6 +36,7 @@ def connect(certificate):
         try:
             yield client, lambda: heard.get(timeout=15)
         finally:
+            reading.set()
             client.disconnect()
             client.loop_stop()
             # Only the end of its life closes the pair of sockets by which it wakes its own thread.
@@ -65,3 +75,25 @@ def test_it_comes_back_after_a_restart(secure_gateway, connect, publisher):
         heard()
         publisher.publish("sensors/a", "after")
         assert heard() == ("sensors/a", b"after")
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_client_that_was_too_slow_knows_what_it_missed(secure_gateway, connect, publisher, flood_through, qos):
+    daemon = secure_gateway(slow=True)
+    with connect(daemon, mqtt.MQTTv5) as (client, heard):
+        heard()
+        client.subscribe([("$gateway/events", 0), ("flood/#", qos)])
+        assert heard() == ("subscribed", [0, qos])
+        client.reading.clear()
+        total = flood_through(daemon)
+        client.reading.set()
+        numbers, missed = [], 0
+        while (told := heard())[0] != "flood/end":
+            fields = json.loads(told[1])
+            if told[0] == "$gateway/events":
+                missed += fields["count"] if fields["type"] == "gap" else 0
+            else:
+                numbers.append(fields["number"])
+        assert numbers == sorted(numbers)
+        assert missed > 0
+        assert len(numbers) + missed == total - 1

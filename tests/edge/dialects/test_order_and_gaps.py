@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.conversation import ROLE, House, unframe
 
+from gateway.edge.commands import Subscribe
 from gateway.edge.credentials import Identity
 from gateway.edge.dialects.dialect import Dialect
+from gateway.edge.dialects.sse import NAME as SSE
+from gateway.edge.dialects.sse import Sse
 from gateway.edge.events import gap_of
 from gateway.edge.session import Session
 from gateway.hub.batch import Batch
@@ -28,14 +31,30 @@ TOPICS = [f"t/{number}" for number in range(5)]
 Told = tuple[str, int]  # "message" and the number in its payload, or "gap" and how many
 
 
+def frames_in(data: bytes) -> tuple[list[bytes], bytes]:
+    """The bodies of the whole WebSocket frames in `data`, and the rest."""
+    whole = _whole(data)
+    return [frame for _, frame in unframe(data[:whole])], data[whole:]
+
+
+def events_in(data: bytes) -> tuple[list[bytes], bytes]:
+    """The whole Server-Sent Events in `data`, and the rest."""
+    *whole, rest = data.split(b"\n\n")
+    return whole, rest
+
+
 class Tongue(NamedTuple):
-    """How a dialect says hello, subscribes to everything below `t`, acknowledges, and what its frames mean."""
+    """How a dialect says hello, subscribes to everything below `t`, acknowledges, and what its frames mean.
+
+    What has no words for it subscribes in its address.
+    """
 
     token: str
     hello: list[bytes | str]
     subscribe: bytes | str
     told: Callable[[bytes], list[Told]]
     acknowledge: Callable[[bytes], bytes | str | None] = lambda frame: None
+    cut: Callable[[bytes], tuple[list[bytes], bytes]] = frames_in
 
 
 def _object(fields: dict[str, Any]) -> list[Told]:
@@ -54,6 +73,10 @@ def _stomp(frame: bytes) -> list[Told]:
 def _stomp_ack(frame: bytes) -> str | None:
     found = re.match(rb"MESSAGE\nack:(.*)\n", frame)
     return None if found is None else f"ACK\nid:{found[1].decode()}\n\n\0"
+
+
+def _sse(event: bytes) -> list[Told]:
+    return _object(json.loads(event[event.index(b"data: ") + 6 :]))
 
 
 def _socketio(frame: bytes) -> list[Told]:
@@ -96,6 +119,7 @@ TONGUES = {
         acknowledge=_stomp_ack,
     ),
     "socketio": Tongue("/socket.io/", ["40"], '42["subscribe",{"topics":["t/#"],"replay":"none"}]', _socketio),
+    "SSE": Tongue(SSE, [], "", _sse, cut=events_in),
     "mqtt, QoS 0": Tongue("mqtt", [CONNECT], b"\x82\x08\x00\x01\x00\x03t/#\x00", _mqtt),
     "mqtt, QoS 1": Tongue("mqtt", [CONNECT], b"\x82\x08\x00\x01\x00\x03t/#\x01", _mqtt, acknowledge=_mqtt_ack),
 }
@@ -175,12 +199,12 @@ def test_order_and_gaps(name: str, policy: Policy, steps: list[tuple[str, Any]])
     tongue = TONGUES[name]
     house = House()
     house.room.limits = msgspec.structs.replace(house.room.limits, commands_per_second=1e9)
-    dialect = house.factories[tongue.token]()
+    dialect: Dialect = Sse(house.log.epoch) if tongue.token == SSE else house.factories[tongue.token]()
     line = Trickle(house, dialect, Bounds(policy=policy, soft=900, hard=1800))
     identity = Identity(ROLE, credential="", method="anonymous")
     session = Session(id="s", wire=line, dialect=dialect, room=house.room, role=ROLE, identity=identity)
-    session.start()
-    for word in (*tongue.hello, tongue.subscribe):
+    session.start(None if tongue.subscribe else Subscribe(topics=["t/#"], replay="none"))
+    for word in filter(None, (*tongue.hello, tongue.subscribe)):
         session.receive(word.encode() if isinstance(word, str) else word, text=isinstance(word, str))
     house.turn()
     told: list[Told] = []
@@ -190,10 +214,9 @@ def test_order_and_gaps(name: str, policy: Policy, steps: list[tuple[str, Any]])
 
     def listen() -> None:
         nonlocal rest
-        data, line.data = rest + line.data, b""
-        whole = _whole(data)
-        rest = data[whole:]
-        for _, frame in unframe(data[:whole]):
+        frames, rest = tongue.cut(rest + line.data)
+        line.data = b""
+        for frame in frames:
             told.extend(tongue.told(frame))
             answer = tongue.acknowledge(frame)
             if answer is not None:
