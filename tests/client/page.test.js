@@ -54,6 +54,8 @@ test("the banner says who is gone, since when, and when it is tried again", () =
   const since = new Date(2026, 0, 5, 14, 2).getTime() / 1000;
   const gone = { ...state, upstreams: [{ name: "a", state: "waiting", since, retryAt: since + 68 }] };
   assert.match(bannersFor(gone, 0, since + 60)[0].text, /^The broker is gone since .*02.*, retrying in 8 s\.$/);
+  const unknown = { ...gone, upstreams: [{ name: "a", state: "waiting", since }] };
+  assert.match(bannersFor(unknown, 0, since + 60)[0].text, /^The broker is gone since [^,]*\.$/, "just opened: nobody has said when");
   const away = { ...state, status: "waiting", attempt: 2, since: since * 1000, retryAt: since * 1000 + 4000 };
   const [banner] = bannersFor(away, since * 1000, since);
   assert.match(banner.text, /No connection to the gateway since .*trying again in 4 s/);

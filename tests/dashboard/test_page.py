@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -98,9 +99,68 @@ def test_a_chart_of_two_readings(page: Page, daemon: Daemon, publisher: Publishe
     publisher.publish("home/kitchen", {"temperature": 30, "humidity": 80})
     expect(page.get_by_role("row").filter(has_text="Temperature").get_by_role("cell").nth(3)).to_have_text("30")
     assert saved_values(page, tmp_path)[-1] == 30
-    page.get_by_role("button", name="Closer").click()
-    page.get_by_role("button", name="Back to now").click()
-    expect(page.get_by_role("button", name="Back to now")).to_be_hidden()
+
+
+def test_the_part_looked_at_is_shared_by_the_address(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    publisher.publish("home/kitchen", {"temperature": 20})
+    page.goto(address(daemon))
+    page.get_by_role("link", name="Temperature").press("Enter")
+    back = page.get_by_role("button", name="Back to now")
+    plot = page.locator(".u-over")
+    plot.hover()
+    page.mouse.wheel(0, -400)
+    expect(back).to_be_visible()
+    page.get_by_role("button", name="Earlier").click()
+    page.wait_for_url(re.compile("from=.*to="))
+    shared = page.url
+    page.goto("about:blank")
+    page.goto(shared)
+    expect(back).to_be_visible()
+    assert page.url == shared
+    back.click()
+    expect(back).to_be_hidden()
+    page.wait_for_url(lambda url: "from=" not in url)
+    # A drag over the plot looks closer, too.
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 100, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 60, steps=4)
+    page.mouse.up()
+    expect(back).to_be_visible()
+    page.mouse.dblclick(box["x"] + 200, box["y"] + 50)
+    expect(back).to_be_hidden()
+
+
+def test_ranges_that_are_not_stored_name_the_key_that_lengthens_them(
+    page: Page, mosquitto: Mosquitto, gateway: Callable[[str], Daemon], publisher: Publisher
+) -> None:
+    daemon = gateway(f'[[upstream]]\nname = "test"\nurls = ["{mosquitto.url}"]\n[history]\nage = "2h"\n')
+    publisher.publish("home/kitchen", {"temperature": 20}, retain=True)
+    page.goto(address(daemon))
+    page.get_by_role("link", name="Temperature").click()
+    for name, stored in (("15 min", True), ("1 h", True), ("6 h", True), ("24 h", False)):
+        expect(page.get_by_role("button", name=name)).to_be_enabled(enabled=stored)
+    words = "24 h: only the last 2 h are stored here. [history] age lengthens that"
+    expect(page.locator(".note")).to_contain_text(words)
+    expect(page.get_by_role("group", name="Range")).to_have_accessible_description(re.compile(re.escape(words)))
+
+
+def test_the_pointer_is_answered_in_words(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    publisher.publish("home/kitchen", {"temperature": 21.25})
+    page.goto(address(daemon))
+    page.get_by_role("link", name="Temperature").press("Enter")
+    expect(page.get_by_role("row").filter(has_text="Temperature")).to_contain_text("21.25")
+    box = page.locator(".u-over").bounding_box()
+    assert box is not None
+    tip = page.locator(".tip")
+    for back in range(1, 60):
+        page.mouse.move(box["x"] + box["width"] - back, box["y"] + 40)
+        if tip.is_visible():
+            break
+    expect(tip).to_contain_text("21.25")
+    page.mouse.move(5, 5)
+    expect(tip).to_be_hidden()
 
 
 def test_broker_gone_and_back(
@@ -110,6 +170,7 @@ def test_broker_gone_and_back(
     page.goto(address(daemon))
     page.get_by_role("link", name="Temperature").click()
     expect(page.get_by_role("row").filter(has_text="Temperature")).to_contain_text("20")
+    page.evaluate("window.same = true")
     mosquitto.kill()
     banner = page.locator(".banner.bad")
     expect(banner).to_contain_text(re.compile(r"The broker is (gone|being connected to).* since \d\d:\d\d"))
@@ -123,6 +184,10 @@ def test_broker_gone_and_back(
             time.sleep(1.05)  # a slot of this chart is a second wide: each value gets its own
     expect(page.get_by_role("row").filter(has_text="Temperature")).to_contain_text("30")
     assert saved_values(page, tmp_path) == list(map(float, range(20, 31)))
+    expect(page.locator(".note")).to_contain_text(
+        "Shaded: values are missing, since the gateway was without its broker"
+    )
+    assert page.evaluate("window.same"), "the page was reloaded"
 
 
 def test_gateway_gone_and_back(page: Page, daemon: Daemon, publisher: Publisher) -> None:
@@ -148,6 +213,32 @@ def test_a_wall_turns_its_pages(page: Page, daemon: Daemon, publisher: Publisher
     first = page.locator(".sections")
     expect(first).to_have_attribute("data-page", re.compile(r"^2 / [2-9]"), timeout=10000)
     expect(first).to_have_attribute("data-page", re.compile(r"^1 / [2-9]"), timeout=10000)
+    expect(page.locator("header .paging")).to_have_text(re.compile(r"^\d / [2-9]$"))
+    expect(page.locator("header .clock")).to_have_text(re.compile(r"^\d\d:\d\d$"))
+
+
+def test_a_wall_keeps_the_screen_awake(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    page.add_init_script("""
+        window.lock = { released: false, release() {} };
+        let locks = 0;
+        const request = (kind) => {
+          window.lock.released = false;
+          document.documentElement.dataset.locks = `${kind} ${++locks}`;
+          return Promise.resolve(window.lock);
+        };
+        Object.defineProperty(navigator, "wakeLock", { value: { request } });
+    """)
+    publisher.publish("home/kitchen", {"temperature": 20}, retain=True)
+    root = page.locator(":root")
+    page.goto(address(daemon))
+    expect(page.get_by_role("article")).to_be_visible()
+    assert root.get_attribute("data-locks") is None
+    page.goto("about:blank")
+    page.goto(address(daemon, "?view=wall&every=30s"))
+    expect(root).to_have_attribute("data-locks", "screen 1")
+    # A browser takes it back whenever the page was hidden.
+    page.evaluate("window.lock.released = true")
+    expect(root).to_have_attribute("data-locks", "screen 2")
 
 
 def test_the_phone_scrolls_one_way_only(page: Page, daemon: Daemon, publisher: Publisher) -> None:

@@ -1,6 +1,9 @@
 """Signing in to the page: by hand, by a link, and again when a token ends."""
 
+import re
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,3 +125,42 @@ def test_the_gateway_view_is_for_roles_with_the_right(page: Page, daemon: Daemon
     expect(page.get_by_role("article")).to_be_visible()
     page.get_by_role("link", name="Gateway", exact=True).click()
     expect(page.get_by_role("region", name="Clients")).to_contain_text("bob")
+
+
+def test_the_gateway_view_tells_of_clients_memory_history_and_refused_origins(
+    page: Page, daemon: Daemon, tokens: dict[str, str], publisher: Publisher
+) -> None:
+    request = urllib.request.Request(address(daemon, "api/topics"), headers={"Origin": "https://panel.example"})
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(request, timeout=10)
+    page.goto(address(daemon, f"#token={tokens['bob']}"))
+    expect(page.get_by_role("article")).to_be_visible()
+    page.get_by_role("link", name="Gateway", exact=True).click()
+    clients = page.get_by_role("region", name="Clients")
+    with publisher.rhythm(20, lambda number: ("home/kitchen", {"temperature": number})):
+        expect(clients.get_by_role("row")).to_contain_text(
+            ["Queue", re.compile(r"bob.*operator.*127\.0\.0\.1.*#.*empty.*[\d.]+ (KiB|B)/s.*[\d.]+ ms.*none")]
+        )
+    memory = page.get_by_role("region", name="Memory")
+    expect(memory).to_contain_text(re.compile(r"\d+ MiB in RAM, of a budget of \d+ MiB"))
+    expect(memory.get_by_role("row").filter(has_text="Last values")).to_contain_text(re.compile(r"B of \d+ MiB"))
+    expect(page.get_by_role("region", name="History")).to_contain_text(re.compile(r"\d+ messages?, of the last 10 min"))
+    origins = page.get_by_role("region", name="Refused origins")
+    expect(origins).to_contain_text('[origins] allow = ["https://panel.example"]')
+    expect(page.get_by_role("region", name="Brokers")).to_contain_text("mqtt://")
+    # The figures above them: two looks make a rate.
+    expect(page.locator(".tiles")).to_contain_text(re.compile(r"Messages in[1-9]\d*a second"))
+
+
+def test_who_may_not_see_it_is_not_asked_for_again_and_again(
+    page: Page, daemon: Daemon, tokens: dict[str, str]
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/api/clients" in request.url else None)
+    page.clock.install()
+    page.goto(address(daemon, f"#token={tokens['ann']}"))
+    page.get_by_role("link", name="Gateway", exact=True).click()
+    expect(page.get_by_role("region", name="More")).to_contain_text("right “gateway”")
+    page.clock.run_for(30000)
+    expect(page.get_by_role("region", name="More")).to_contain_text('rights = ["gateway"]')
+    assert len(asked) == 1

@@ -2,7 +2,7 @@
  * What stands between the sensors and this page: sentences for people. Pure, but for the elements at the end.
  */
 
-import { h, setText } from "./dom.js";
+import { arrange, h, setText } from "./dom.js";
 import { clockTime, wait } from "./format.js";
 
 /** @typedef {import("../client/gateway.js").State} State */
@@ -65,8 +65,9 @@ function upstreamText(upstream, several, now) {
   const who = several ? `Broker “${upstream.name}”` : "The broker";
   const since = clockTime(upstream.since, now);
   const because = upstream.reason ? `: ${upstream.reason}` : "";
-  const due = (upstream.retryAt ?? 0) - now;
-  const again = due > 0 ? `, retrying in ${wait(due)}` : ", retrying now";
+  // A page that has just been opened does not know yet when the next try is due.
+  const due = typeof upstream.retryAt === "number" ? upstream.retryAt - now : null;
+  const again = due === null ? "" : due > 0 ? `, retrying in ${wait(due)}` : ", retrying now";
   switch (upstream.state) {
     case "connecting":
       return `${who} is being connected to, since ${since}${because}.`;
@@ -99,11 +100,7 @@ export class Banners {
 
   /** @param {Banner[]} banners */
   show(banners) {
-    for (const [key, { element }] of this.#shown) {
-      if (banners.some((banner) => banner.key === key)) continue;
-      element.remove();
-      this.#shown.delete(key);
-    }
+    for (const key of this.#shown.keys()) if (!banners.some((banner) => banner.key === key)) this.#shown.delete(key);
     for (const { kind, key, text, action } of banners) {
       let shown = this.#shown.get(key);
       if (shown === undefined) {
@@ -112,9 +109,15 @@ export class Banners {
         const element = h("div", { class: `banner ${kind}` }, words, run && h("button", { type: "button", onclick: run.run }, run.label));
         shown = { element, text: words };
         this.#shown.set(key, shown);
-        this.#parent.append(element);
       }
       setText(shown.text, text);
     }
+    // What is worst is said first, however late it came.
+    const order = ["bad", "warn", "info"];
+    const sorted = [...banners].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+    arrange(
+      this.#parent,
+      sorted.map(({ key }) => this.#shown.get(key)?.element),
+    );
   }
 }

@@ -5,7 +5,7 @@
 import { clientPanel, Rates } from "./clientpanel.js";
 import { h } from "./dom.js";
 import { age, clockTime, size } from "./format.js";
-import { facts, panel, table } from "./panels.js";
+import { facts, panel, quiet, table } from "./panels.js";
 import { figurePanel, historyPanel, listenerPanel, memoryPanel, originPanel, refusalPanel } from "./statuspanels.js";
 
 const EVERY = 10000;
@@ -145,12 +145,14 @@ export class GatewayView {
 
   #upstreams() {
     const { gateway, now } = this.#context;
-    const rows = gateway.state.upstreams.map(({ name, state, since, host, reason }) => [
+    /** @type {any[]} */
+    const told = this.#status?.data?.upstreams ?? [];
+    const rows = gateway.state.upstreams.map(({ name, state, since }) => [
       h("span", { class: `status ${state === "connected" ? "good" : "bad"}` }, h("span", { class: "dot" }), name),
       state,
       `${clockTime(since, now())} (${age(Math.max(0, now() - since))})`,
-      [host, reason].filter(Boolean).join(": ") || "–",
+      ...told.filter((one) => one.name === name).map(({ url, reason }) => [url ? h("code", null, url) : "–", reason ? quiet(reason) : null]),
     ]);
-    return panel("Brokers", table(["Name", "State", "Since", "Detail"], rows, "No broker is configured."));
+    return panel("Brokers", table(["Name", "State", "Since", ...(told.length > 0 ? ["Address"] : [])], rows, "No broker is configured."));
   }
 }

@@ -83,6 +83,7 @@ export class Header {
     const { kind, text } = statusOf(state);
     setText(this.words, text);
     setAttribute(this.status, "class", `status ${kind}`);
+    setAttribute(this.element, "data-status", state.status);
     if (route.wall) {
       setText(this.paging, this.#context.paging);
       setText(this.clock, clockTime(this.#context.now()));

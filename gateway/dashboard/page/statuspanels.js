@@ -57,7 +57,7 @@ export function historyPanel({ history }) {
   if (!history) return null;
   const { memory, memory_limit: limit, messages, age: seconds, disk, disk_limit: diskLimit, disk_age: diskAge, degraded } = history;
   const kept = typeof disk === "number";
-  const shares = [["In memory", [`${size(memory)} of ${size(limit)}`, bar(Math.min(memory, limit), Math.max(limit, 1), "History in memory, of its share")], `${number(messages)} messages, of the last ${age(seconds)}`]];
+  const shares = [["In memory", [`${size(memory)} of ${size(limit)}`, bar(Math.min(memory, limit), Math.max(limit, 1), "History in memory, of its share")], `${number(messages)} ${messages === 1 ? "message" : "messages"}, of the last ${age(seconds)}`]];
   if (kept) shares.push(["On disk", [`${size(disk)} of ${size(diskLimit)}`, bar(Math.min(disk, diskLimit), diskLimit, "History on disk, of its share")], `of the last ${age(diskAge)}`]);
   return half(
     panel(
