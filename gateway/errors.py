@@ -87,6 +87,14 @@ NO_PONG = CloseCode(4408, "no pong in time", Reconnect.AT_ONCE)
 SLOW_CONSUMER = CloseCode(4413, "slow consumer", Reconnect.AT_ONCE)
 TOO_FAST = CloseCode(4429, "too many commands", Reconnect.AFTER_10_S)
 
+ERROR_OF_CLOSE = {
+    NOT_AUTHENTICATED.code: "not-authenticated",
+    FORBIDDEN.code: "forbidden",
+    NO_PONG.code: "no-pong",
+    TOO_FAST.code: "too-fast",
+}
+"""How dialects name an end that they have to put into words of their own."""
+
 CLOSE_CODES = (
     STOPPING,
     PROTOCOL_ERROR,

@@ -230,12 +230,14 @@ class Connection:
 
     def finish(self, code: int, reason: str) -> None:
         """Close politely once everything before has gone."""
+        if self.state is not State.OPEN or (self._websocket.state is not OPEN and not self._streaming):
+            return
+        if self.session is not None:
+            self.session.farewell(code, reason)
+        self._leave_hub()
         if self._streaming:
             self._finish_stream()
             return
-        if self.state is not State.OPEN or self._websocket.state is not OPEN:
-            return
-        self._leave_hub()
         self._websocket.send_close(code, close_reason(reason))
         for frame in self._websocket.data_to_send():
             if frame:
@@ -346,7 +348,6 @@ class Connection:
         """End a stream of plain HTTP behind what has been said: the end of the connection is the end of the answer."""
         if self.state is not State.OPEN:
             return
-        self._leave_hub()
         self.state = State.ANSWERED
         self._close_by()
         if not self.line.queued:

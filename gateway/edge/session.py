@@ -164,6 +164,11 @@ class Session:
             self._told_at = now
             self.say(events.Heartbeat(timestamp=self._room.now(), offset=self.mark))
 
+    def farewell(self, code: int, reason: str) -> None:
+        """Say why it ends, in the client's own protocol; the close frame comes behind it."""
+        if not self._closed and (last := self.dialect.farewell(CloseConnection(code, reason))):
+            self._subscriptions.wire.deliver(last)
+
     def closing(self, reason: str, retry_after: float) -> None:
         """Say goodbye; the connection closes behind it."""
         self.say(events.Closing(reason=reason, retry_after=round(retry_after, 2)))

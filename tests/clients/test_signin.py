@@ -31,3 +31,18 @@ def test_a_token_signs_in_and_a_wrong_one_does_not(closed_gateway, client, scrip
     assert refused.next("connected", "error")["event"] == "error"
     nobody = client(script, url=url, **options)
     assert nobody.next("connected", "error")["event"] == "error"
+
+
+@pytest.mark.parametrize("script", ["mqttjs.js", "stompjs.js"])
+def test_a_token_that_is_revoked_ends_the_session_in_words_of_the_client(closed_gateway, client, tmp_path, script):
+    daemon, token = closed_gateway
+    scheme, path, options = CLIENTS[script]
+    viewer = client(script, url=f"{scheme}://localhost:{daemon.port}{path}", token=token, **options)
+    viewer.next("connected")
+    Tokens(tmp_path / "tokens.json").revoke("ann")
+    if script == "mqttjs.js":
+        assert viewer.next("disconnect")["code"] == 0x87
+        viewer.next("closed")
+    else:
+        assert viewer.next("error")["headers"]["code"] == "not-authenticated"
+        assert viewer.next("closed")["code"] == 4401

@@ -476,3 +476,17 @@ def test_what_a_broker_has_no_word_for_comes_at_a_topic_of_its_own() -> None:
     unsubscribe = b"\xa2\x14\x00\x0a\x00\x00\x0f$gateway/events"
     assert packets(client.say(unsubscribe)) == [b"\xb0\x04\x00\x0a\x00\x00"]
     assert packets(client.say(unsubscribe)) == [b"\xb0\x04\x00\x0a\x00\x11"]
+
+
+@pytest.mark.parametrize(("code", "reason"), [(4401, 0x87), (4403, 0x87), (4408, 0x8D), (4429, 0x96)])
+def test_an_end_that_the_gateway_brings_about_has_its_reason_in_5(code: int, reason: int) -> None:
+    """3.14.2.1."""
+    house = House()
+    new, old, early = house.client("mqtt"), house.client("mqtt"), house.client("mqtt")
+    new.say(V5)
+    old.say(PLAIN)
+    for client in (new, old, early):
+        client.session.farewell(code, "so it is")
+    assert packets(new.heard()) == [disconnect(reason, "so it is")]
+    assert packets(old.heard()) == []
+    assert packets(early.heard()) == [], "3.14: not before CONNACK"

@@ -468,3 +468,30 @@ def test_a_client_that_never_connects_is_closed() -> None:
     client = House().client("v12.stomp")
     client.beat(12)
     assert client.line.closed == 1002
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [(4401, "not-authenticated"), (4403, "forbidden"), (4408, "no-pong"), (4429, "too-fast")]
+)
+def test_an_end_that_the_gateway_brings_about_is_an_error(code: int, name: str) -> None:
+    """ERROR."""
+    client = House().client("v12.stomp")
+    client.say(HELLO)
+    client.session.farewell(code, "your token was revoked")
+    assert texts(client.heard()) == [error(name, "your token was revoked")]
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1012])
+def test_a_stop_is_no_error(code: int) -> None:
+    client = House().client("v12.stomp")
+    client.say(HELLO)
+    client.session.farewell(code, "gateway is stopping")
+    assert client.heard() == []
+
+
+def test_an_error_is_said_once() -> None:
+    client = House().client("v12.stomp")
+    client.say(HELLO)
+    client.say("SUBSCRIBE\nid:0\ndestination:secret/a\n\n\0")
+    client.session.farewell(4403, "role forbids it")
+    assert client.heard() == []

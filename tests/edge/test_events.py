@@ -142,6 +142,16 @@ async def test_drain_says_goodbye_and_ends_the_answer():
         await drained
 
 
+async def test_a_stream_that_is_ended_says_why():
+    async with Edge() as edge, Stream(edge) as stream:
+        await stream.next("replayed")
+        [connection] = edge.server.connections.values()
+        connection.finish(4401, "your credential has expired")
+        told = await stream.next("error")
+        assert (told["id"], told["code"], told["message"]) == (None, "not-authenticated", "your credential has expired")
+        assert await stream.rest() == b""
+
+
 async def test_a_reader_that_stops_loses_by_the_policy_and_is_told():
     async with (
         Edge(bounds=Bounds(soft=8 * 1024, hard=64 * 1024)) as edge,

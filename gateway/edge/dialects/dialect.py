@@ -45,6 +45,11 @@ class Dialect(Protocol):
     def variant(self, table: tuple[Subscription, ...]) -> Variant:
         """The encoding of messages for a client with this table of subscriptions; hashable."""
 
+    def farewell(self, end: CloseConnection) -> bytes:
+        """The frames that say why the gateway ends the conversation; empty where that is said already, or by the close
+        code alone. Once at most, and last.
+        """
+
     def beat(self, now: float) -> bytes:
         """Called about once a second: the dialect's own signs of life, where it has them; `now` is monotonic seconds.
 
@@ -59,6 +64,9 @@ class Shared:
     copies = False
     ended: CloseConnection | None = None
     window: Window | None = None
+
+    def farewell(self, end: CloseConnection) -> bytes:
+        return b""
 
     def beat(self, now: float) -> bytes:
         return b""

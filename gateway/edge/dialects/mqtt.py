@@ -25,7 +25,7 @@ from gateway.edge.dialects.mqtt_packets import (
 from gateway.edge.dialects.mqtt_reader import V3, V5, Property, Reason, Violation
 from gateway.edge.dialects.mqtt_subscriptions import EVENTS, Subscriptions, identifier
 from gateway.edge.dialects.window import Window
-from gateway.errors import FORBIDDEN, NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, WRONG_DATA, CloseConnection
+from gateway.errors import FORBIDDEN, NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, TOO_FAST, WRONG_DATA, CloseConnection
 from gateway.hub.audience import Subscription
 
 NAME = "mqtt"
@@ -44,6 +44,13 @@ _REASONS = {
     "too-fast": Reason.QUOTA_EXCEEDED,
     "upstream-down": Reason.UNSPECIFIED,
     "unsupported": Reason.IMPLEMENTATION_SPECIFIC,
+}
+# What a DISCONNECT says (3.14.2.1) beside a violation of the standard, and a stop, which are told where they happen.
+_ENDS = {
+    NOT_AUTHENTICATED.code: Reason.NOT_AUTHORIZED,
+    FORBIDDEN.code: Reason.NOT_AUTHORIZED,
+    NO_PONG.code: Reason.KEEP_ALIVE_TIMEOUT,
+    TOO_FAST.code: Reason.MESSAGE_RATE_TOO_HIGH,
 }
 
 
@@ -231,6 +238,10 @@ class Mqtt:
         # MQTT 3.1.1, 3.3.5: it has no other word than the end for what is not done.
         self.ended = CloseConnection(FORBIDDEN.code if event.code == "forbidden" else 1008, event.message)
         return b""
+
+    def farewell(self, end: CloseConnection) -> bytes:
+        reason = _ENDS.get(end.code)
+        return write.disconnect(self._version, reason, end.reason) if reason is not None and self._connected else b""
 
     def variant(self, table: tuple[Subscription, ...]) -> write.MqttVariant:
         connect = self._connect

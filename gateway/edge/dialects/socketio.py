@@ -249,6 +249,9 @@ class SocketIo:
         epoch = self._welcome.epoch if self._welcome is not None and marked else None
         return packets.SocketIoVariant(epoch, self._json)
 
+    def farewell(self, end: CloseConnection) -> bytes:
+        return b""  # a disconnect packet would keep the client from coming back by itself
+
     def beat(self, now: float) -> bytes:
         if self._began_at is None:
             self._began_at = self._pinged_at = now

@@ -6,8 +6,8 @@ import msgspec
 
 from gateway.edge.dialects.dialect import Shared, Spoken
 from gateway.edge.dialects.native import JsonVariant, timestamp_text
-from gateway.edge.events import Event, Heartbeat, Replayed
-from gateway.errors import WRONG_DATA, CloseConnection
+from gateway.edge.events import Error, Event, Heartbeat, Replayed
+from gateway.errors import ERROR_OF_CLOSE, WRONG_DATA, CloseConnection
 from gateway.hub.audience import Subscription, View
 from gateway.hub.message import Message
 
@@ -94,6 +94,11 @@ class Sse(Shared):
     def event(self, event_: Event) -> bytes:
         id = b"%b:%d" % (self._epoch.encode(), event_.offset) if isinstance(event_, Heartbeat | Replayed) else b""
         return event(_encode(event_), id)
+
+    def farewell(self, end: CloseConnection) -> bytes:
+        # There is no close frame: without a word, the end of the answer could be anything.
+        code = ERROR_OF_CLOSE.get(end.code)
+        return b"" if code is None else self.event(Error(id=None, code=code, message=end.reason))
 
     def variant(self, table: tuple[Subscription, ...]) -> SseVariant:
         return self._held_back if any(s.interval for s in table) else self._in_order

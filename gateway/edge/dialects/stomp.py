@@ -9,7 +9,7 @@ from gateway.edge.dialects.stomp_frames import Decoder, Frame, Malformed, encode
 from gateway.edge.dialects.stomp_messages import StompVariant, meaning_of
 from gateway.edge.dialects.stomp_subscriptions import EVENTS, Subscriptions, needed
 from gateway.edge.dialects.window import Window
-from gateway.errors import FORBIDDEN, NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, CloseConnection
+from gateway.errors import ERROR_OF_CLOSE, FORBIDDEN, NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, CloseConnection
 from gateway.hub.audience import Subscription
 from gateway.topics import shorten
 
@@ -208,6 +208,12 @@ class Stomp:
 
     def _encode(self, command: str, headers: dict[str, str], body: bytes = b"") -> bytes:
         return encode(command, headers, body, self._version)
+
+    def farewell(self, end: CloseConnection) -> bytes:
+        code = ERROR_OF_CLOSE.get(end.code)
+        if code is None or self.ended is not None or not self._connected:
+            return b""
+        return self._refusal(code, end.reason)
 
     def variant(self, table: tuple[Subscription, ...]) -> StompVariant:
         filters = {s.filter for s in table}
