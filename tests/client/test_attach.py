@@ -35,7 +35,7 @@ def snippet(heading: str, language: str) -> str:
 @pytest.fixture
 def daemon(mosquitto: Mosquitto, gateway: Callable[[str], Daemon]) -> Daemon:
     upstream = f'[[upstream]]\nname = "test"\nurls = ["{mosquitto.url}"]\n'
-    return gateway(f'{upstream}\n[origins]\nallow = ["http://localhost:*"]\n')
+    return gateway(f"{upstream}\n{snippet('Three lines on a page', 'toml')}")
 
 
 @pytest.fixture
@@ -181,10 +181,24 @@ def test_curl(daemon: Daemon, publisher: Publisher) -> None:
             process.kill()
 
 
-def test_every_option_that_the_page_names_exists() -> None:
-    client = load()["/client.js"].content.decode()
-    block = snippet("What `connect` gives", "js")
-    for name in re.findall(r"^\s*(?:await )?(?:\{ series \} = await )?gateway\.(\w+)\(", block, re.MULTILINE):
-        assert re.search(rf"^  (?:async )?{name}\(", client, re.MULTILINE), name
-    for name in re.findall(r"^  (\w+)[:,]", block, re.MULTILINE):
-        assert f"[{name}]" in client, name
+PRELUDE = """
+import { connect } from "./client.js";
+declare function askForToken(why: { code: number; reason: string } | null): Promise<string | null>;
+declare function show(status: string): void;
+declare function warn(text: string): void;
+declare function grey(topic: string, stale: boolean): void;
+declare function draw(message: { topic: string; data: unknown; timestamp: number | null }): void;
+declare const signal: AbortSignal;
+declare const now: number;
+"""
+
+
+@pytest.mark.usefixtures("node")
+def test_every_option_that_the_page_names_exists(tmp_path: Path) -> None:
+    """By the types that are served with the client: an option that is not there, or another way, is an error."""
+    (tmp_path / "client.d.ts").write_bytes(load()["/client.d.ts"].content)
+    (tmp_path / "page.ts").write_text(PRELUDE + snippet("What `connect` gives", "js"))
+    options = ("--strict", "--noEmit", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler")
+    tsc = [str(MODULES / ".bin" / "tsc"), *options, "--types", "", "page.ts"]
+    run = subprocess.run(tsc, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stdout

@@ -5,6 +5,7 @@
 import { EventsLink } from "./eventslink.js";
 import { adviceFor, retryDelay } from "./retry.js";
 import { SocketLink } from "./socketlink.js";
+import { Watchdog } from "./watchdog.js";
 
 /** @typedef {"connecting" | "open" | "waiting" | "unauthorized" | "failed" | "closed"} Status */
 /** @typedef {{name: string, state: "connected" | "connecting" | "waiting" | "refused" | "blind", since: number, retry_in?: number | null, retryAt?: number | null, host?: string, reason?: string}} UpstreamState `retryAt`: Unix seconds by the gateway's clock */
@@ -53,8 +54,6 @@ import { SocketLink } from "./socketlink.js";
 
 // Seconds: a connection that lasted so long was a good one.
 const STABLE = 10;
-// Seconds: an answer to a ping takes no longer where anybody is there.
-const ANSWER = 5;
 // Seconds between two tries of WebSocket while Server-Sent Events do its work.
 const TRY_SOCKET_AGAIN = 300;
 // Failed handshakes in a row after which WebSocket counts as blocked.
@@ -93,15 +92,14 @@ export class Connection {
   #refused = null;
   /** @type {string | undefined} a token given by `authenticate` goes before the options' own */
   #token;
-  #heardAt = 0;
-  /** @type {number | null} when the gateway was asked whether it is there */
-  #askedAt = null;
+  #watchdog = new Watchdog(
+    () => this.#link?.send({ type: "ping" }),
+    () => this.#link?.end(1006, "the gateway went silent"),
+  );
   #openedAt = 0;
   #clockOffset = 0;
   /** @type {any} */
   #retryTimer;
-  /** @type {any} */
-  #watchTimer;
   /** @type {any} */
   #handshakeTimer;
   /** @type {(() => void)[]} */
@@ -252,7 +250,7 @@ export class Connection {
     const link = this.#link;
     this.#link = null;
     this.ready = false;
-    clearInterval(this.#watchTimer);
+    this.#watchdog.stop();
     clearTimeout(this.#handshakeTimer);
     this.#owner.lost(reason, latest);
     link?.end();
@@ -263,7 +261,8 @@ export class Connection {
     this.#failedHandshakes = 0;
     this.#refused = null;
     this.#retryAfter = undefined;
-    this.#openedAt = this.#heardAt = performance.now();
+    this.#openedAt = performance.now();
+    this.#watchdog.heard();
     const transport = this.#link?.transport ?? null;
     if (transport === "websocket") clearTimeout(this.#handshakeTimer);
     this.#set({ status: "open", transport, since: Date.now(), retryAt: null, code: null, reason: "", methods: [] });
@@ -317,34 +316,8 @@ export class Connection {
     this.#set({ status: "unauthorized", transport: null, retryAt: null, since: Date.now(), reason });
   }
 
-  // ── is anybody there? ─────────────────────────────────────────────────────────────────────────────────────────────
-
-  /**
-   * Looks after the link: where nothing came for a heartbeat, or this device slept, it asks; where nothing answers it
-   * gives the link up. Timers are no clock: a suspended device stops them, and a hidden tab has few.
-   */
   #watch() {
-    clearInterval(this.#watchTimer);
-    const { heartbeat } = this.state;
-    const tick = Math.min(5, Math.max(0.2, heartbeat / 4)) * 1000;
-    // Server-Sent Events cannot be asked: there the next heartbeat has to come.
-    const patience = this.#link?.transport === "events" ? heartbeat * 1100 + 500 : Math.min(ANSWER, heartbeat) * 1000;
-    let ticked = Date.now();
-    this.#askedAt = null;
-    this.#watchTimer = setInterval(() => {
-      const now = performance.now();
-      const slept = Date.now() - ticked > 3 * tick;
-      ticked = Date.now();
-      if (this.#askedAt !== null && this.#heardAt > this.#askedAt) this.#askedAt = null;
-      if (this.#askedAt !== null && now - this.#askedAt > patience) this.#link?.end(1006, "the gateway went silent");
-      else if (this.#askedAt === null && (slept || now - this.#heardAt > heartbeat * 1100 + 500)) this.#probe();
-    }, tick);
-  }
-
-  #probe() {
-    if (this.#askedAt !== null) return;
-    this.#askedAt = performance.now();
-    this.#link?.send({ type: "ping" });
+    this.#watchdog.start(this.state.heartbeat, this.#link?.transport !== "events");
   }
 
   /**
@@ -353,7 +326,7 @@ export class Connection {
    */
   #wake(network) {
     const { status } = this.state;
-    if (status === "open" && this.ready) this.#probe();
+    if (status === "open" && this.ready) this.#watchdog.probe();
     // Where the gateway itself named a time it is kept: it has its reasons.
     else if (status === "waiting" && (network || this.state.code === 1006)) this.retry();
   }
@@ -373,7 +346,7 @@ export class Connection {
 
   /** @param {any} event */
   #hear(event) {
-    this.#heardAt = performance.now();
+    this.#watchdog.heard();
     switch (event.type) {
       case "message":
         break;
