@@ -6,6 +6,8 @@ quantity the key; a lone `value` is named by the topic's last level instead.
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import TypeGuard
 
 from devices import numbers, quantities
 from devices.reading import Reading, Value
@@ -26,6 +28,7 @@ _TRUTHS = frozenset(name for name, usual in quantities.QUANTITIES.items() if usu
     "state", "door", "window", "alarm", "leak", "moving", "power_state", "relay", "open", "closed",
 }  # fmt: skip
 _SPLIT_NAMES = ("temperature", "humidity", "pressure")
+_LEAVES = frozenset((float, int, str, bool, type(None)))
 
 
 def place(topic: str) -> tuple[str, str, str | None]:
@@ -44,14 +47,14 @@ def place(topic: str) -> tuple[str, str, str | None]:
 
 def readings(topic: str, document: object, now: float) -> list[Reading]:
     """The document's readings, at most 256. Non-finite numbers, nulls, free text and identifiers are left out."""
-    if not isinstance(document, Mapping | list):
+    if not _is_map(document) and not isinstance(document, list):
         value = _value(document)
         if value is None:
             return []
         device, quantity, unit = place(topic)
         return _one(Reading(device, None, quantity, value[0], value[1] or unit, None))
     time = _time(document, now)
-    if isinstance(document, Mapping) and "value" in document and _lone(document):
+    if _is_map(document) and "value" in document and _lone(document):
         value = _value(document["value"])
         if value is None:
             return []
@@ -68,14 +71,32 @@ def _one(reading: Reading) -> list[Reading]:
     return [] if isinstance(reading.value, bool) and quantities.measures(reading.quantity) else [reading]
 
 
+def _is_map(node: object) -> TypeGuard[Mapping[object, object]]:
+    return type(node) is dict or isinstance(node, Mapping)  # an abstract class is dear to ask
+
+
 def _time(document: object, now: float) -> float | None:
-    if isinstance(document, Mapping):
+    if _is_map(document):
         for key, value in document.items():
-            if isinstance(key, str) and len(key) <= 24 and quantities.snake(key) in _TIME_KEYS:
+            if isinstance(key, str) and len(key) <= 24 and _tells_time(key):
                 found = numbers.timestamp(value, now)
                 if found is not None:
                     return found
     return None
+
+
+@lru_cache(maxsize=4096)
+def _tells_time(key: str) -> bool:
+    return quantities.snake(key) in _TIME_KEYS
+
+
+@lru_cache(maxsize=4096)
+def _meant(name: str) -> tuple[str, str | None] | None:
+    """The quantity and unit of a key; None for one that measures nothing: identity, time, unit."""
+    quantity, unit = quantities.named(name)
+    if not quantity or quantity in _IDENTITY or quantity in _TIME_KEYS or name in _UNIT_KEYS:
+        return None
+    return quantity, unit
 
 
 def _lone(document: Mapping[object, object]) -> bool:
@@ -97,13 +118,13 @@ def _stated(document: Mapping[object, object]) -> str | None:
 
 def _value(value: object) -> tuple[Value, str | None] | None:
     """A value and the unit it may carry in its own text."""
+    if isinstance(value, float):
+        return (value, None) if math.isfinite(value) else None
     if isinstance(value, bool):
         return value, None
     if isinstance(value, int):
         # Up to 64 bits counters are real; beyond them no encoder downstream takes an integer.
         return (value, None) if -(2**63) <= value < 2**64 else None
-    if isinstance(value, float):
-        return (value, None) if math.isfinite(value) else None
     if isinstance(value, str) and len(value) <= 64:
         return numbers.measured(value)
     return None
@@ -117,7 +138,7 @@ def _walk(out: list[Reading], device: str, path: str, node: object, time: float 
             if isinstance(item, Mapping | list):
                 _walk(out, device, f"{path}.{index}" if path else str(index), item, time, level + 1)
         return
-    if not isinstance(node, Mapping):
+    if not _is_map(node):
         return
     shared = _stated(node)
     for key, value in node.items():
@@ -126,16 +147,18 @@ def _walk(out: list[Reading], device: str, path: str, node: object, time: float 
         name = key if isinstance(key, str) else str(key)
         if len(name) > 64:
             continue
-        if isinstance(value, Mapping):
-            if not _pair(out, device, path, name, value, time):
+        if type(value) not in _LEAVES:
+            if _is_map(value):
+                if not _pair(out, device, path, name, value, time):
+                    _walk(out, device, f"{path}.{name}" if path else name, value, time, level + 1)
+                continue
+            if isinstance(value, list):
                 _walk(out, device, f"{path}.{name}" if path else name, value, time, level + 1)
+                continue
+        meant = _meant(name)
+        if meant is None:
             continue
-        if isinstance(value, list):
-            _walk(out, device, f"{path}.{name}" if path else name, value, time, level + 1)
-            continue
-        quantity, unit = quantities.named(name)
-        if not quantity or quantity in _IDENTITY or quantity in _TIME_KEYS or name in _UNIT_KEYS:
-            continue
+        quantity, unit = meant
         found = _value(value)
         if found is None and isinstance(value, str) and quantity in _TRUTHS:
             on = numbers.truth(value)

@@ -61,13 +61,15 @@ class Publishing:
         self._hub = hub
         self._log = log
         self._append = log.append
+        self._at_once = hub.at_once
 
     @property
     def busy(self) -> bool:
         return self._hub.busy or self._log.busy
 
     def publish(self, messages: list[Message], durable: Callable[[], None] | None = None) -> None:
-        self._append(messages, durable)
+        # At an edge box's rates a turn of the loop of its own would cost more than the encoding.
+        self._at_once(self._append, messages, durable)
 
 
 class Daemon:

@@ -91,7 +91,7 @@ PLAN = (
         ),
     ),
     Wing(1, "gateway", ("config", "memory", "metrics")),
-    Wing(0, "gateway", ("errors", "units", "topics")),
+    Wing(0, "gateway", ("errors", "units", "topics", "pulse")),
     Wing(0, "gateway.dashboard", ()),
 )
 

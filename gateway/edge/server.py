@@ -33,6 +33,7 @@ from gateway.errors import FULL, STOPPING
 from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Heartbeat
 from gateway.hub.outbox import Bounds
+from gateway.pulse import until_beat
 
 log = logging.getLogger("gateway.edge")
 
@@ -273,7 +274,7 @@ class Server:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(until_beat(self.clock(), TICK))
             now = self.clock()
             for number, connection in enumerate(list(self.connections.values())):
                 connection.tick(now, self.limits.handshake)

@@ -10,10 +10,9 @@ from gateway.edge.server import Server
 from gateway.edge.tls import Tls, warning_due
 from gateway.edge.tokens import Token
 from gateway.errors import GatewayError
+from gateway.pulse import until_beat
 
 log = logging.getLogger("gateway.edge")
-
-PERIOD = 0.5
 
 
 class Watch:
@@ -28,7 +27,7 @@ class Watch:
         """Look until cancelled."""
         while True:
             self.look()
-            await asyncio.sleep(PERIOD)
+            await asyncio.sleep(until_beat(self._server.clock()))
 
     def look(self) -> None:
         """Take in what has changed. A file that cannot be used is told of, and what was before stays."""

@@ -5,6 +5,7 @@ when it was heard, by marks of the newest offset that are set twice a second. On
 stale, are looked at as their messages come.
 """
 
+import math
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
@@ -16,9 +17,10 @@ from gateway.hub.message import Message
 from gateway.hub.ports import Observer
 from gateway.hub.readings import Readings
 from gateway.hub.rhythm import LEAST, Rhythm
-from gateway.hub.wheel import Wheel
+from gateway.hub.wheel import GRAIN, Wheel
+from gateway.pulse import BEAT, until_beat
 
-MARK = 0.5  # seconds between marks; a topic is called stale so much later at most, and never too early
+MARK = BEAT  # seconds between marks, and between looks: a topic is called stale up to two of them late, never too early
 MARKS = 4096
 AGAIN = 3600.0  # seconds after which a rhythm is looked at again, or looked for again
 NEVER = frozenset({"contact", "opening", "motion", "occupancy", "presence", "switch", "tamper", "leak", "water_leak"})
@@ -154,7 +156,7 @@ class Freshness:
                 continue
             watch.after, watch.fixed, watch.rhythm = after, True, None
             self._wheel.remove(watch)
-            self._wheel.add(watch, now)
+            self._look_at(watch, now)
         for message in self._topics.last(lambda topic: topic not in self._watches and limits(topic) is not None):
             if len(self._watches) >= most:
                 return
@@ -162,12 +164,12 @@ class Freshness:
             watch.offset = message.offset
             if not message.retained:
                 watch.checked = self._heard_by(message.offset, now)
-            self._wheel.add(watch, now)
+            self._look_at(watch, now)
 
     def start(self, later: Callable[[float, Callable[[], None]], object]) -> None:
         """Set marks from now on."""
         self.mark()
-        later(MARK, partial(self.start, later))
+        later(until_beat(self._clock(), MARK), partial(self.start, later))
 
     def mark(self) -> None:
         """Called every `MARK` seconds: whatever has its offset by now was heard by now."""
@@ -223,7 +225,7 @@ class Freshness:
             if not watch.fixed and watch.rhythm is None and now - watch.learned_at >= AGAIN:
                 watch.rhythm = Rhythm()
                 self._topics.attend(watch.topic)
-            self._wheel.add(watch, watch.checked + after)
+            self._look_at(watch, watch.checked + after)
             return
         watch.stale = True
         self._stale[watch.topic] = watch
@@ -246,7 +248,7 @@ class Freshness:
         watch = self._watches[topic] = _Watch(self, topic, after, now)
         watch.offset = message.offset
         if after is not None:
-            self._wheel.add(watch, now + after)
+            self._look_at(watch, now + after)
         elif watch.rhythm is not None:
             watch.rhythm.arrived(now)
             self._wheel.add(watch, now + LEAST)
@@ -263,7 +265,7 @@ class Freshness:
             if not watch.fixed and watch.rhythm is None:
                 watch.rhythm = Rhythm()  # it may have another one now; until that is known the old one counts
             self._wheel.remove(watch)
-            self._wheel.add(watch, now + watch.after)
+            self._look_at(watch, now + watch.after)
         watch.checked, watch.offset = now, message.offset
         rhythm = watch.rhythm
         if rhythm is None:
@@ -274,10 +276,14 @@ class Freshness:
             watch.learned_at = now
             watch.after = learned if learned is not None and self._steady(message) else None
             self._wheel.remove(watch)
-            self._wheel.add(watch, now + (watch.after if watch.after is not None else AGAIN))
+            self._look_at(watch, now + (watch.after if watch.after is not None else AGAIN))
         elif watch.after is None:
             self._wheel.remove(watch)
             self._wheel.add(watch, now + LEAST)
+
+    def _look_at(self, watch: _Watch, when: float) -> None:
+        # With the next mark: topics by the hundred would each wake the processor at a time of its own.
+        self._wheel.add(watch, math.ceil(when / MARK) * MARK - GRAIN / 2)
 
     def _heard_by(self, offset: int, now: float) -> float:
         place = bisect_left(self._offsets, offset)

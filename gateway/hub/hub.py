@@ -22,6 +22,7 @@ BREATH = 0.002  # seconds that a flood waits for clients whose sockets are full;
 TOPIC_OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
 
 Encode = Callable[[Message], bytes]
+Append = Callable[[list[Message], Callable[[], None] | None], None]
 
 
 class _Topic:
@@ -160,12 +161,30 @@ class Hub:
         if len(topics) > self.last_values or self._memory > self.last_values_memory:
             self._keep_bounds()
         if dirty:
+            if not self._taken_at:
+                self._taken_at = self._clock()
             if not self._scheduled:
                 self._scheduled = True
-                self._taken_at = self._clock()
                 self._schedule(self.flush)
         else:
             self.settled = self._newest
+
+    def at_once(self, append: Append, messages: list[Message], durable: Callable[[], None] | None) -> None:
+        """Let `append` put `messages` into the log, and hand out what it hands on before the loop's next turn.
+
+        Where a flush is scheduled already, that takes them along.
+        """
+        if self._scheduled:
+            append(messages, durable)
+            return
+        self._scheduled = True
+        try:
+            append(messages, durable)
+        finally:
+            if self._dirty:
+                self.flush()
+            else:
+                self._scheduled = False
 
     def restore(self, messages: list[Message], newest: int) -> None:
         """Take up the last values of an earlier run, before there are clients; the log goes on after `newest`."""
@@ -208,8 +227,9 @@ class Hub:
             self._schedule(self.flush)
         else:
             self.settled = self._newest
-            if self.latency is not None and self._taken_at:
-                self.latency(clock() - self._taken_at)
+            if self._taken_at:
+                if self.latency is not None:
+                    self.latency(clock() - self._taken_at)
                 self._taken_at = 0.0
 
     def adopt(self, *, last_values: int, last_values_memory: int, period: float) -> None:

@@ -22,6 +22,7 @@ from gateway.operations.control import Control, own_place
 from gateway.operations.health import Health, Sentry
 from gateway.operations.inherited import inherited
 from gateway.operations.notify import Notifier
+from gateway.pulse import until_beat
 
 log = logging.getLogger("gateway")
 
@@ -129,5 +130,5 @@ class Service:
 
 async def _tick_log() -> None:
     while True:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(until_beat(time.monotonic(), 1.0))
         logs.tick(time.monotonic())

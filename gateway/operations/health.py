@@ -9,13 +9,14 @@ import logging
 import sys
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 
 from gateway.operations.notify import Notifier
+from gateway.pulse import until_beat
 
 log = logging.getLogger("gateway")
 
-BEAT = 0.5  # seconds between two looks at the loop's lag
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 Check = Callable[[], str | None]
@@ -31,12 +32,7 @@ class Histogram:
 
     def observe(self, value: float) -> None:
         """One more value."""
-        number = 0
-        for bound in self.bounds:
-            if value <= bound:
-                break
-            number += 1
-        self.counts[number] += 1
+        self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
 
@@ -91,10 +87,11 @@ class Health:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            before = self._clock()
-            await asyncio.sleep(BEAT)
+            due = self._clock()
+            due += (wait := until_beat(due))
+            await asyncio.sleep(wait)
             now = self._clock()
-            late = max(0.0, now - before - BEAT)
+            late = max(0.0, now - due)
             self.lag.observe(late)
             self.beaten_at = now
             self.look(late)

@@ -5,6 +5,7 @@ paho asks its socket for one byte, one byte and a body, and builds several objec
 it is a Message. Everything else reaches paho through `recv`, whole packets at a time.
 """
 
+import socket
 import ssl
 from typing import Final, Protocol
 
@@ -60,7 +61,14 @@ class BufferedSocket:
         own: bytes = b"",
     ) -> None:
         self.probes: list[bytes] = []
+        self.failure: OSError | None = None
+        """What broke the connection; None where the peer closed it, or nothing has happened."""
+        self.ended = False
+        """Whether the peer has closed or the connection broke: `recv` tells paho once the buffer is empty."""
+        self.drained = False
+        """Whether the last receive took all that there was: `fill` would find nothing."""
         self._transport: Final = transport
+        self._plain = type(transport) is socket.socket
         self._upstream = upstream
         self._version_5 = version_5
         self._names = names
@@ -75,8 +83,6 @@ class BufferedSocket:
         self._missing = 0  # bytes of it that are still to come
         self._granted = 0  # bytes that paho may still read: the rest of one packet
         self._skip = 0  # bytes of an oversize payload still to be thrown away
-        self._failure: OSError | None = None
-        self._ended = False
 
     # What paho needs of a socket
 
@@ -88,9 +94,9 @@ class BufferedSocket:
             self._position += size
             self._granted -= size
             return piece
-        if self._failure is not None:
-            raise self._failure
-        if self._ended:
+        if self.failure is not None:
+            raise self.failure
+        if self.ended:
             return b""
         raise BlockingIOError
 
@@ -112,37 +118,29 @@ class BufferedSocket:
         """Judge topics by other rules from now on."""
         self._names = names
 
-    @property
-    def failure(self) -> OSError | None:
-        """What broke the connection; None where the peer closed it, or nothing has happened."""
-        return self._failure
-
-    @property
-    def ended(self) -> bool:
-        """Whether the peer has closed or the connection broke: `recv` tells paho once the buffer is empty."""
-        return self._ended
-
     def end(self, failure: OSError | None = None) -> None:
         """Let the connection count as ended, without what may still be in the buffer."""
         self._data, self._position, self._granted, self._missing = b"", 0, 0, 0
         self._pieces.clear()
-        self._failure, self._ended = failure, True
+        self.failure, self.ended = failure, True
 
     def fill(self) -> bool:
         """Receive once; whether anything came, an end included. False: wait for the socket to become readable."""
-        if self._ended:
+        if self.ended:
             return True
         try:
             data = self._transport.recv(RECEIVE)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
         except OSError as error:
-            self._failure, self._ended = error, True
+            self.failure, self.ended = error, True
             return True
         if not data:
-            self._ended = True
+            self.ended = True
             return True
         self._counters.bytes += len(data)
+        # A socket that gave less than it was asked for has no more. TLS and WebSocket give a record or frame at a time.
+        self.drained = self._plain and len(data) < RECEIVE
         if self._skip:
             dropped = min(self._skip, len(data))
             self._skip -= dropped
@@ -167,8 +165,10 @@ class BufferedSocket:
         if self._missing:
             return MORE, budget
         if self._granted:
-            return (FOREIGN if self._position < len(self._data) or self._ended else MORE), budget
+            return (FOREIGN if self._position < len(self._data) or self.ended else MORE), budget
         data, position, end = self._data, self._position, len(self._data)
+        if position >= end:
+            return MORE, budget
         names, upstream, limit, version_5 = self._names, self._upstream, self._payload_limit, self._version_5
         append, make = messages.append, Message
         while budget > 0:
@@ -226,6 +226,8 @@ class BufferedSocket:
             self._position = position
             if budget <= 0:
                 break
+            if position >= end:
+                return MORE, budget
             reason = self._take_unusual(messages, receipts, now)
             if reason is not None:
                 return reason, budget

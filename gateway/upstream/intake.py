@@ -101,16 +101,14 @@ class Intake:
             if spent and self._socket is sock:
                 self._again = self._loop.call_soon(self._turn)
             self._hand_on()
-            self._pace(time.perf_counter() - begin)
+            took = time.perf_counter() - begin
+            # Fit the next turn to what a packet costs the hub at present.
+            if took > TURN_TIME:
+                self._budget = max(LEAST_TURN, self._budget // 2)
+            elif self._budget < TURN and took < TURN_TIME / 4:
+                self._budget = min(TURN, self._budget * 2)
         if sock.ended and not spent and self._socket is sock:
             self._read()
-
-    def _pace(self, took: float) -> None:
-        """Fit the next turn to what a packet costs the hub at present."""
-        if took > TURN_TIME:
-            self._budget = max(LEAST_TURN, self._budget // 2)
-        elif took < TURN_TIME / 4 and self._budget < TURN:
-            self._budget = min(TURN, self._budget * 2)
 
     def _take(self, sock: BufferedSocket) -> bool:
         """Take in what is there, at most a turn's worth; whether more may be waiting."""
@@ -130,7 +128,12 @@ class Intake:
                 if budget <= 0:
                     return True
             elif reason == MORE:
-                if sock.ended or not sock.fill():
+                if sock.ended:
+                    return False
+                if sock.drained:
+                    sock.drained = False
+                    return False
+                if not sock.fill():
                     return False
             else:
                 return True

@@ -7,6 +7,7 @@ from typing import Final
 
 import paho.mqtt.client as mqtt
 
+from gateway.pulse import until_beat
 from gateway.upstream.counters import Counters
 
 SHARE = 0.6
@@ -59,8 +60,9 @@ class Keepalive:
             self._handle = None
 
     def _schedule(self) -> None:
-        self._due = self._loop.time() + self._tick_interval
-        self._handle = self._loop.call_later(self._tick_interval, self._tick)
+        now = self._loop.time()
+        self._due = now + until_beat(now, self._tick_interval)
+        self._handle = self._loop.call_at(self._due, self._tick)
 
     def _tick(self) -> None:
         # Bytes prove the link alive even when the PINGRESP stands behind a large message. While we do not read

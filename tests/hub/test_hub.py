@@ -1,5 +1,6 @@
 """The hub with viewers in memory: one encode per variant, one send per viewer and turn, order, slices, last values."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +112,36 @@ def test_a_burst_costs_a_viewer_one_send():
     house.settle()
     assert viewer.sends == 1
     assert viewer.offsets == list(range(1, 201))
+
+
+def test_what_came_in_one_turn_goes_out_in_it_and_wakes_nobody_again():
+    house = House()
+    viewer = house.join("#")
+    house.hub.at_once(house.log.append, [Message(topic, b"1", 0.0, "u") for topic in "abc"], None)
+    assert viewer.offsets == [1, 2, 3]
+    assert viewer.sends == 1
+    assert house.turns == []
+    # A flush that is due takes along what comes before it.
+    house.publish("a")
+    house.hub.at_once(house.log.append, [Message("b", b"1", 0.0, "u")], None)
+    assert viewer.offsets == [1, 2, 3]
+    house.settle()
+    assert viewer.offsets == [1, 2, 3, 4, 5]
+    assert viewer.sends == 2
+
+
+def test_a_log_that_fails_stops_nothing_that_comes_after():
+    house = House()
+    viewer = house.join("#")
+
+    def fail(messages, durable):
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        house.hub.at_once(fail, [Message("a", b"1", 0.0, "u")], None)
+    house.publish("a")
+    house.settle()
+    assert viewer.offsets == [1]
 
 
 def test_overlapping_filters_of_one_viewer_deliver_once():

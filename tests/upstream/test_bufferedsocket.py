@@ -1,4 +1,5 @@
 import errno
+import socket
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -10,7 +11,15 @@ from support import mqttpackets as packets
 from gateway.hub.message import Message
 from gateway.upstream import bufferedsocket
 from gateway.upstream.acknowledgements import Acknowledgements
-from gateway.upstream.bufferedsocket import FOREIGN, MORE, OVERSIZE, SPENT, BufferedSocket, ProtocolBreach
+from gateway.upstream.bufferedsocket import (
+    FOREIGN,
+    MORE,
+    OVERSIZE,
+    SPENT,
+    BufferedSocket,
+    ProtocolBreach,
+    Transport,
+)
 from gateway.upstream.counters import Counters
 from gateway.upstream.names import TopicNames
 
@@ -53,7 +62,7 @@ class Read(NamedTuple):
     socket: BufferedSocket
 
 
-def make(wire: Wire, *, version_5: bool = False, limit: int = LIMIT, own: bytes = b"") -> BufferedSocket:
+def make(wire: Transport, *, version_5: bool = False, limit: int = LIMIT, own: bytes = b"") -> BufferedSocket:
     return BufferedSocket(
         wire,
         upstream="main",
@@ -331,3 +340,22 @@ def test_malformed_and_excluded_topics_are_counted() -> None:
     read(sock)
 
     assert (counters.malformed, counters.excluded) == (3, 2)
+
+
+def test_a_socket_that_gave_all_it_had_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bufferedsocket, "RECEIVE", 8)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        sock = make(ours)
+        theirs.sendall(packets.publish("a", b"123456"))  # 11 bytes
+        assert sock.fill()
+        assert not sock.drained
+        assert sock.fill()
+        assert sock.drained
+
+
+def test_a_transport_in_records_is_asked_until_it_has_none() -> None:
+    sock = make(Wire([packets.publish("a", b"1")]))
+    assert sock.fill()
+    assert not sock.drained

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.edge.dialects import framing
 from gateway.edge.dialects.dialect import Shared, Spoken
-from gateway.edge.dialects.native import ReadingsOf, command_of, no_readings, shown
+from gateway.edge.dialects.native import ReadingsOf, Shown, command_of, no_readings
 from gateway.edge.events import Event
 from gateway.errors import WRONG_DATA, CloseConnection, CommandError
 from gateway.hub.audience import Subscription, View
@@ -69,7 +69,7 @@ class MsgpackVariant:
                 tail += b"\xa8upstream" + _encode(message.upstream)
             if view.readings:
                 parts += 1
-                tail += b"\xa8readings" + _encode([shown(reading) for reading in self.readings(message)])
+                tail += b"\xa8readings" + _encode([Shown(*reading) for reading in self.readings(message)])
             data = _bin(message.payload) if view.data and not message.size else b"\xc0"
             when = _encode(message.timestamp)
             return binary(

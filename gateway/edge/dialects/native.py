@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from devices.reading import Reading
+from devices.reading import Reading, Value
 from gateway.edge import commands
 from gateway.edge.commands import Command, replay_of
 from gateway.edge.dialects import framing
@@ -95,12 +95,16 @@ def no_readings(message: Message) -> list[Reading]:
     return []
 
 
-def shown(reading: Reading) -> dict[str, Any]:
+class Shown(msgspec.Struct, gc=False, omit_defaults=True):
     """A reading as the native protocol shows it; `flag` only where there is one."""
-    fields = reading._asdict()
-    if fields.get("flag") is None:
-        fields.pop("flag", None)
-    return fields
+
+    device: str
+    channel: str | None
+    quantity: str
+    value: Value
+    unit: str | None
+    time: float | None
+    flag: str | None = None
 
 
 class JsonVariant:
@@ -131,7 +135,7 @@ class JsonVariant:
             if self.show_upstream:
                 tail += b',"upstream":%b' % _encode(message.upstream)
             if view.readings:
-                tail += b',"readings":%b' % _encode([shown(reading) for reading in self.readings(message)])
+                tail += b',"readings":%b' % _encode([Shown(*reading) for reading in self.readings(message)])
             when = timestamp(message.timestamp)
             return text(b'%b%b,"timestamp":%b,"offset":%d%b}' % (head, data, when, message.offset, tail))
 
