@@ -85,6 +85,7 @@ class Daemon:
         self.ready = asyncio.Event()
         self._stop = asyncio.Event()
         self._now = False
+        self._status = 0
 
     async def run(self) -> int:
         """Live until told to stop; the exit status. Raises GatewayError where it cannot start."""
@@ -182,6 +183,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         self.server.start()
         if made.shared is not None:
+            made.shared.over = self._log_over
             made.shared.gap, made.shared.gone = self.server.announcer.upstream_gap, self.server.announcer.history_gap
             self.server.front.readiness = self._readiness
         watching = loop.create_task(Watch(self.server).run(), name="edge-watch")
@@ -198,7 +200,7 @@ class Daemon:
         await self._drain()
         watching.cancel()
         await service.stop()
-        return 0
+        return self._status
 
     async def close(self) -> None:
         """After `run`, however it ended: the log stores what waits."""
@@ -230,6 +232,11 @@ class Daemon:
             self.server.announcer.upstream_gap(name)
         elif self.upstreams.follows(name):
             self.shared.tell_gap(name)
+
+    def _log_over(self) -> None:
+        """The shared log begins anew: whoever watches over this process starts it again, viewers come back by then."""
+        self._status = 1
+        self.stop()
 
     def _readiness(self) -> str:
         """Why viewers had better go to another gateway on the same log, "" where they need not."""

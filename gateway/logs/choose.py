@@ -28,11 +28,12 @@ class SharedLog(Log, Turns, Protocol):
     """A Log that is kept elsewhere, for many gateways.
 
     `gap(upstream)` is told where messages were lost before the log, `gone(first, last)` where they were deleted before
-    this gateway had them.
+    this gateway had them, `over` where all offsets begin anew: nothing is left to do but to start again.
     """
 
     gap: Callable[[str], None]
     gone: Callable[[int, int], None]
+    over: Callable[[], None]
 
     async def begin(self) -> None:
         """Before `open`: connect, however long it takes. Raises GatewayError."""

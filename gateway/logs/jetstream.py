@@ -40,7 +40,8 @@ class JetStreamLog:
 
     `limit` and `age` bound the window in memory, `last_values` the topics whose last value a start takes up. `busy`:
     the hub cannot take more. `upstream` names what devices publish to NATS themselves. `gap(upstream)` is told where
-    messages were lost before the log, `gone(first, last)` where they were deleted before this gateway had them.
+    messages were lost before the log, `gone(first, last)` where they were deleted before this gateway had them; `over`
+    where the stream is another one by now: every offset would mean something else.
     """
 
     suspect = False
@@ -62,6 +63,7 @@ class JetStreamLog:
         self.epoch = ""
         self.gap: Callable[[str], None] = lambda upstream: None
         self.gone: Callable[[int, int], None] = lambda first, last: None
+        self.over: Callable[[], None] = lambda: None
         self.client = NatsClient(settings, name=name, changed=self._connection_changed)
         self.ring = Ring(limit=limit, age=age)
         self._reader = Reader(self.client, settings.stream, loop=loop)
@@ -221,9 +223,9 @@ class JetStreamLog:
         """Look at the stream now and then: how far it is, and whether it is still the same."""
         while True:
             try:
-                now = self._clock()
+                now, taken = self._clock(), self._intake.taken
                 state = await look_at(self.client, self._settings.stream)
-                self._looked(state, now)
+                await self._looked(state, now, taken)
             except (Unanswered, Refusal) as error:
                 if not self._fault:
                     logger.warning("history: the stream %s: %s", self._settings.stream, error)
@@ -231,15 +233,15 @@ class JetStreamLog:
                 self._target = None
             await asyncio.sleep(LOOK)
 
-    def _looked(self, state: StreamState, now: float) -> None:
+    async def _looked(self, state: StreamState, now: float, taken: int) -> None:
+        """`taken` is how far we were when the question was asked, at `now`."""
         self._first = state.first
-        if state.epoch != self.epoch or state.last < self._intake.taken:
+        if state.epoch != self.epoch or state.last < taken:
             # Offsets that viewers have would name other messages.
-            fault = "it was made anew, or has lost messages: this gateway has to be started again"
-            if self._fault != fault:
-                logger.critical("history: the stream %s: %s", self._settings.stream, fault)
-            self._fault = fault
-            return
+            self._fault = "the stream was made anew, or has lost messages"
+            logger.critical("history: %s (%s): this gateway ends", self._fault, self._settings.stream)
+            self.over()
+            await asyncio.Event().wait()
         if state.last > self._intake.taken:
             self._looks.append((now, state.last))
         if self._fault and self._target is None:

@@ -26,7 +26,9 @@ class Follower:
         while True:
             replay = "none" if self.offset is None else f"{self.epoch}:{self.offset}"
             try:
-                async with connect(f"{self.url}?topic=t/%23&replay={replay}", compression=None, proxy=None) as client:
+                url = f"{self.url}?topic=t/%23&replay={replay}"
+                # With its queue full the client does not read, and would not see the answer to its goodbye.
+                async with connect(url, compression=None, proxy=None, close_timeout=0.5) as client:
                     async for text in client:
                         self.take(msgspec.json.decode(text))
             except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError):

@@ -1,0 +1,340 @@
+"""Many gateways over one JetStream log, as processes: who follows the broker, and what viewers see of it."""
+
+import asyncio
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+from support.daemon import Daemon
+from support.follower import Follower, Load, until
+from support.mosquitto import Mosquitto
+from support.mqttpublisher import MqttPublisher
+from support.nats import Nats
+
+TAKEOVER = 5.0  # seconds
+
+
+class House:
+    """A NATS server, a Mosquitto, and gateways between them."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self.nats = stack.enter_context(Nats())
+        self.broker = stack.enter_context(Mosquitto(config="max_queued_messages 0"))
+
+    def gateway(self, name: str, *, upstream: str = "", stream: str = "") -> Daemon:
+        """A gateway that listens."""
+        return self._stack.enter_context(Daemon(self.config(name, upstream=upstream, stream=stream)))
+
+    def config(self, name: str, *, upstream: str = "", stream: str = "") -> str:
+        upstream = upstream or f'urls = "{self.broker.url}"\ntopics = [{{ filter = "t/#", qos = 1 }}]'
+        return f"""[gateway]
+name = "{name}"
+state_dir = "{{folder}}"
+drain = "0s"
+[history]
+log = "jetstream"
+[history.jetstream]
+urls = "{self.nats.nats_url}"
+replicas = 1
+max_bytes = "64 MiB"
+{stream}
+[backpressure]
+soft = "16 MiB"
+hard = "32 MiB"
+[[upstream]]
+{upstream}
+"""
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with ExitStack() as stack:
+        yield House(stack)
+
+
+def get(gateway: Daemon, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{gateway.port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def offset(gateway: Daemon) -> int:
+    return int(json.loads(get(gateway, "/api/topics")[1])["offset"])
+
+
+def follows(gateway: Daemon) -> bool:
+    """Whether the gateway holds the broker's session."""
+    life = gateway.log.split("listening on http")[-1]
+    lines = [line for line in life.splitlines() if "following" in line and "connected to" in line]
+    return bool(lines) and "following nothing" not in lines[-1]
+
+
+def ready(gateway: Daemon) -> bool:
+    """Whether it shows what the log holds, and its link stands (and is not that of an earlier life)."""
+    lives = gateway.log.split("listening on http")
+    return "connected to" in lives[-1] and get(gateway, "/readyz")[0] == 200
+
+
+async def holder(*gateways: Daemon) -> Daemon:
+    """The one that follows the broker."""
+    await until(lambda: any(follows(gateway) for gateway in gateways))
+    [found] = [gateway for gateway in gateways if follows(gateway)]
+    return found
+
+
+class Viewers:
+    """A follower at each gateway."""
+
+    def __init__(self, *gateways: Daemon) -> None:
+        self.all = [Follower(gateway.url) for gateway in gateways]
+        self._tasks = [asyncio.create_task(viewer.run()) for viewer in self.all]
+
+    async def welcomed(self) -> None:
+        await until(lambda: all(viewer.offset is not None for viewer in self.all))
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+
+async def test_one_gateway_follows_and_all_hand_on_the_same(house: House) -> None:
+    one, two = house.gateway("one"), house.gateway("two")
+    await holder(one, two)
+    viewers = Viewers(one, two)
+    await viewers.welcomed()
+    with MqttPublisher(house.broker.port) as publisher:
+        for number in range(200):
+            publisher.publish(f"t/{number % 5}", str(number), qos=1)
+    await until(lambda: all(len(viewer.numbers) >= 200 for viewer in viewers.all))
+    await viewers.end()
+    first, second = viewers.all
+    assert first.numbers == second.numbers == list(range(200))
+    assert first.names == second.names
+
+
+@pytest.mark.slow
+async def test_a_killed_holder_is_replaced_in_time_and_nothing_is_lost_or_stored_twice(house: House) -> None:
+    held, other = gateways = house.gateway("one"), house.gateway("two")
+    if await holder(*gateways) is other:
+        held, other = other, held
+    viewer = Follower(other.url)
+    watching = asyncio.create_task(viewer.run())
+    await until(lambda: viewer.offset is not None)
+    load = Load(house.broker.port)
+    load.start()
+    try:
+        for _ in range(3):
+            await more(viewer, 300)
+            held.kill()
+            killed = time.monotonic()
+            await until(partial(follows, other))
+            assert time.monotonic() - killed < TAKEOVER
+            await more(viewer, 300)
+            held.start()
+            await until(partial(ready, held))
+            # The viewer moves over to the one that stands by, since the one that follows is killed next.
+            viewer.url = held.url
+            await ended(watching)
+            watching = asyncio.create_task(viewer.run())
+            held, other = other, held
+    finally:
+        load.end()
+    await until(lambda: viewer.numbers[-1:] == [load.sent - 1])
+    await ended(watching)
+    assert viewer.numbers == list(range(viewer.numbers[0], load.sent))
+    assert len(set(viewer.names)) == len(viewer.names)
+    assert viewer.gaps == []
+
+
+async def test_a_holder_that_ends_gives_its_turn_away_at_once(house: House) -> None:
+    held, other = gateways = house.gateway("one"), house.gateway("two")
+    if await holder(*gateways) is other:
+        held, other = other, held
+    stopped = time.monotonic()
+    held.stop()
+    await until(lambda: follows(other))
+    assert time.monotonic() - stopped < 2.5, "a dead holder takes that long, not one that says goodbye"
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel it, and wait for what it closes."""
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def more(viewer: Follower, count: int) -> None:
+    """Wait until the viewer has so many more."""
+    before = len(viewer.numbers)
+    await until(lambda: len(viewer.numbers) >= before + count)
+
+
+async def test_a_frozen_holder_that_thaws_stores_nothing_any_more(house: House) -> None:
+    gateways = house.gateway("one"), house.gateway("two")
+    held = await holder(*gateways)
+    [other] = [gateway for gateway in gateways if gateway is not held]
+    viewers = Viewers(other)
+    await viewers.welcomed()
+    load = Load(house.broker.port)
+    load.start()
+    try:
+        await until(lambda: len(viewers.all[0].numbers) > 300)
+        held.suspend()
+        frozen = time.monotonic()
+        await until(lambda: follows(other))
+        assert time.monotonic() - frozen < TAKEOVER
+        before = len(viewers.all[0].numbers)
+        await until(lambda: len(viewers.all[0].numbers) > before + 200)
+        held.resume()
+        await held.logged("has its lease now", 10)
+        await until(lambda: get(held, "/readyz")[0] == 200)
+        before = len(viewers.all[0].numbers)
+        await until(lambda: len(viewers.all[0].numbers) > before + 200)
+    finally:
+        load.end()
+    await until(lambda: viewers.all[0].numbers[-1:] == [load.sent - 1])
+    await viewers.end()
+    [viewer] = viewers.all
+    assert viewer.numbers == list(range(viewer.numbers[0], load.sent))
+
+
+async def test_a_viewer_goes_on_at_another_gateway_where_it_was(house: House) -> None:
+    one, two = house.gateway("one"), house.gateway("two")
+    await holder(one, two)
+    viewer = Follower(one.url)
+    load = Load(house.broker.port)
+    load.start()
+    try:
+        for url in (one.url, two.url, one.url, two.url):
+            viewer.url = url
+            task = asyncio.create_task(viewer.run())
+            seen = len(viewer.numbers)
+            await until(lambda seen=seen: len(viewer.numbers) > seen + 200)
+            await ended(task)
+    finally:
+        load.end()
+    assert viewer.numbers == list(range(viewer.numbers[0], viewer.numbers[-1] + 1))
+    assert viewer.gaps == []
+
+
+async def test_a_gateway_that_starts_has_the_last_values_and_is_ready_when_it_has_caught_up(house: House) -> None:
+    one = house.gateway("one")
+    await holder(one)
+    with MqttPublisher(house.broker.port) as publisher:
+        for number in range(50):
+            publisher.publish(f"t/{number % 5} x.y//z", str(number), qos=1)
+    await until(lambda: get(one, "/api/topics")[1].count('"topic"') == 5)
+    two = house.gateway("two")
+    await until(lambda: get(two, "/readyz")[0] == 200)
+    assert get(two, "/readyz")[1].endswith("log: in order\n")
+    topics = [json.loads(get(gateway, "/api/topics")[1]) for gateway in (one, two)]
+    assert topics[0] == topics[1]
+    assert [each["topic"] for each in topics[1]["topics"]] == [f"t/{number} x.y//z" for number in range(5)]
+
+
+async def test_while_nats_is_away_messages_wait_and_the_gateway_is_not_ready(house: House) -> None:
+    one = house.gateway("one")
+    await holder(one)
+    viewers = Viewers(one)
+    await viewers.welcomed()
+    load = Load(house.broker.port)
+    load.start()
+    try:
+        await until(lambda: len(viewers.all[0].numbers) > 200)
+        house.nats.kill()
+        await until(lambda: get(one, "/readyz")[0] == 503)
+        assert "log: " in get(one, "/readyz")[1]
+        await asyncio.sleep(1.0)
+        house.nats.start()
+        back = time.monotonic()
+        before = len(viewers.all[0].numbers)
+        await until(lambda: len(viewers.all[0].numbers) > before + 200)
+        assert time.monotonic() - back < 10.0
+        await until(lambda: get(one, "/readyz")[0] == 200)
+    finally:
+        load.end()
+    await until(lambda: viewers.all[0].numbers[-1:] == [load.sent - 1])
+    await viewers.end()
+    assert viewers.all[0].numbers == list(range(viewers.all[0].numbers[0], load.sent))
+
+
+async def test_devices_publish_to_nats_themselves(house: House) -> None:
+    stream = 'prefix = ""\ntopics = ["t/#"]'
+    upstream = f'ingest = "none"\nurls = "{house.nats.url}"'
+    one, two = (house.gateway(name, upstream=upstream, stream=stream) for name in ("one", "two"))
+    await until(lambda: get(one, "/readyz")[0] == 200 and get(two, "/readyz")[0] == 200)
+    viewers = Viewers(one, two)
+    await viewers.welcomed()
+    with MqttPublisher(house.nats.port) as publisher:
+        for number in range(100):
+            publisher.publish(f"t/{number % 3}", str(number), qos=number % 2)
+        publisher.publish("t//a.b/", "100", qos=1, retain=True)
+    await until(lambda: all(len(viewer.numbers) >= 101 for viewer in viewers.all))
+    await viewers.end()
+    assert viewers.all[0].numbers == list(range(101))
+    assert viewers.all[0].names == viewers.all[1].names
+    topics = json.loads(get(two, "/api/topics")[1])["topics"]
+    [last] = [each for each in topics if each["topic"] == "t//a.b/"]
+    assert abs(last["timestamp"] - time.time()) < 60
+
+
+ROLE = '\n[auth]\nanonymous = "writer"\n[[role]]\nname = "writer"\nsubscribe = ["#"]\npublish = ["#"]\n'
+
+
+async def test_viewers_publish_by_every_gateway(house: House, publish: Callable[[str, str, str], object]) -> None:
+    one, two = (Daemon(house.config(name) + ROLE) for name in ("one", "two"))
+    with one, two:
+        await holder(one, two)
+        viewers = Viewers(one, two)
+        await viewers.welcomed()
+        await until(lambda: all("connected" in get(each, "/readyz")[1] for each in (one, two)))
+        for number, gateway in enumerate((one, two)):
+            await publish(gateway.url, "t/x", str(number))  # type: ignore[misc]
+        await until(lambda: all(viewer.numbers == [0, 1] for viewer in viewers.all))
+        await viewers.end()
+
+
+@pytest.fixture
+def publish() -> Callable[[str, str, str], object]:
+    from websockets.asyncio.client import connect
+
+    async def publish(url: str, topic: str, text: str) -> None:
+        async with connect(url, compression=None, proxy=None) as client:
+            command = {"type": "publish", "id": 1, "topic": topic, "data": json.loads(text), "qos": 1}
+            await client.send(json.dumps(command))
+            async with asyncio.timeout(10):
+                async for answer in client:
+                    told = json.loads(answer)
+                    if told.get("id") == 1:
+                        assert told["type"] == "ok", told
+                        return
+
+    return publish
+
+
+async def test_a_stream_that_was_made_anew_ends_the_gateway_with_a_failure(house: House) -> None:
+    import nats
+
+    one = house.gateway("one")
+    await holder(one)
+    client = await nats.connect(house.nats.nats_url)
+    try:
+        await client.jetstream().delete_stream("sensor-gateway")
+        await until(lambda: not one.running or get(one, "/readyz")[0] == 503)
+        config = (await client.jetstream().stream_info("KV_sensor-gateway-leases")).config
+        assert config.max_msgs_per_subject == 1, "a key-value bucket as NATS' own tools know it"
+        two = house.gateway("two")
+        await until(lambda: not one.running)
+    finally:
+        await client.close()
+    assert "the stream was made anew" in one.log
+    await until(partial(ready, two))
