@@ -130,6 +130,17 @@ class Figures:
             found["history_disk_bytes"] = _one(log.file_size)
             found["history_degraded"] = _one(bool(log.degraded))
             found["history_dropped_messages"] = _one(log.dropped)
+        if hasattr(log, "lag"):  # one that gateways share
+            behind, since = log.lag
+            upstreams = self._house.upstreams
+            found["history_lag_messages"], found["history_lag_seconds"] = _one(behind), _one(since)
+            found["history_reachable"] = _one(not log.fault)
+            found["history_waiting_messages"] = _one(log.holdings.waiting)
+            found["history_stored_messages"] = _one(log.holdings.stored)
+            found["history_retries"] = _one(log.holdings.retries)
+            found["upstream_following"] = [
+                ((each.name,), float(upstreams.follows(each.name))) for each in upstreams.links
+            ]
         return found
 
     def _decode_failures(self) -> list[Sample]:

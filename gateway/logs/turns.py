@@ -57,11 +57,28 @@ class Holdings:
         self._recent = recent
         self._campaigns: dict[str, Campaign] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stored = 0  # by writers that have ended
+        self._retries = 0
 
     @property
     def busy(self) -> bool:
         """Whether sources should wait."""
         return any(writer.busy for writer in self.writers.values())
+
+    @property
+    def waiting(self) -> int:
+        """Messages that were taken in and are not known to be stored."""
+        return sum(writer.waiting for writer in self.writers.values())
+
+    @property
+    def stored(self) -> int:
+        """Messages stored, ever."""
+        return self._stored + sum(writer.stored for writer in self.writers.values())
+
+    @property
+    def retries(self) -> int:
+        """Batches that were sent again, ever."""
+        return self._retries + sum(writer.retries for writer in self.writers.values())
 
     def holds(self, upstream: str) -> bool:
         """Whether this gateway follows `upstream`."""
@@ -98,8 +115,7 @@ class Holdings:
                 logger.warning(
                     "upstream %s: %d messages were not stored in time; QoS 1 comes again", upstream, writer.waiting
                 )
-            del self.writers[upstream]
-            await writer.stop()
+            await self._dismiss(upstream, writer)
         await campaign.lease.stop()
 
     def admit(self, upstream: str, term: int, may_write: Callable[[], bool]) -> Writer:
@@ -148,8 +164,8 @@ class Holdings:
 
     async def stop(self) -> None:
         """End all, without giving anything back."""
-        while self.writers:
-            await self.writers.popitem()[1].stop()
+        for upstream, writer in list(self.writers.items()):
+            await self._dismiss(upstream, writer)
         for campaign in self._campaigns.values():
             if campaign.lease is not None:
                 await campaign.lease.stop()
@@ -174,12 +190,20 @@ class Holdings:
             campaign.begin(messages)
 
     def _lost(self, upstream: str) -> None:
-        writer = self.writers.pop(upstream, None)
+        writer = self.writers.get(upstream)
         if writer is not None:
-            self._spawn(writer.stop(), f"log-dismiss-{upstream}")
+            self._spawn(self._dismiss(upstream, writer), f"log-dismiss-{upstream}")
+            del self.writers[upstream]
         campaign = self._campaigns.get(upstream)
         if campaign is not None:
             campaign.end()
+
+    async def _dismiss(self, upstream: str, writer: Writer) -> None:
+        self._stored += writer.stored
+        self._retries += writer.retries
+        if self.writers.get(upstream) is writer:
+            del self.writers[upstream]
+        await writer.stop()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = self._loop.create_task(work, name=name)

@@ -49,6 +49,9 @@ soft = "16 MiB"
 hard = "32 MiB"
 [[upstream]]
 {upstream}
+[[listen]]
+port = {{port}}
+metrics = true
 """
 
 
@@ -84,6 +87,11 @@ def ready(gateway: Daemon) -> bool:
     return "connected to" in lives[-1] and get(gateway, "/readyz")[0] == 200
 
 
+def metric(gateway: Daemon, name: str) -> float:
+    [line] = [line for line in get(gateway, "/metrics")[1].splitlines() if line.startswith(f"sensor_gateway_{name}")]
+    return float(line.rpartition(" ")[2])
+
+
 async def holder(*gateways: Daemon) -> Daemon:
     """The one that follows the broker."""
     await until(lambda: any(follows(gateway) for gateway in gateways))
@@ -117,6 +125,9 @@ async def test_one_gateway_follows_and_all_hand_on_the_same(house: House) -> Non
             publisher.publish(f"t/{number % 5}", str(number), qos=1)
     await until(lambda: all(len(viewer.numbers) >= 200 for viewer in viewers.all))
     await viewers.end()
+    assert sorted(metric(each, "upstream_following{") for each in (one, two)) == [0.0, 1.0]
+    assert sum(metric(each, "history_stored_messages_total") for each in (one, two)) == 200
+    assert [metric(each, "history_lag_messages") for each in (one, two)] == [0, 0]
     first, second = viewers.all
     assert first.numbers == second.numbers == list(range(200))
     assert first.names == second.names
@@ -253,7 +264,8 @@ async def test_while_nats_is_away_messages_wait_and_the_gateway_is_not_ready(hou
         house.nats.kill()
         await until(lambda: get(one, "/readyz")[0] == 503)
         assert "log: " in get(one, "/readyz")[1]
-        await asyncio.sleep(1.0)
+        assert metric(one, "history_reachable") == 0
+        await until(lambda: metric(one, "history_waiting_messages") > 0)
         house.nats.start()
         back = time.monotonic()
         before = len(viewers.all[0].numbers)
