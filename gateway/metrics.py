@@ -70,6 +70,7 @@ METRICS = (
     Metric("connections_limit", "gauge", "Connections that there is room for."),
     Metric("accepted_connections", "counter", "Connections taken from the listeners."),
     Metric("refused_connections", "counter", "Connections and requests refused or ended, by reason.", ("reason",)),
+    Metric("refused_commands", "counter", "Commands that were refused, by the code of the error.", ("code",)),
     Metric("rejected_origins", "counter", "Requests refused for their Origin."),
     Metric("audiences", "gauge", "Different sets of subscriptions that are served."),
     Metric("ping_rtt_seconds", "histogram", "Newest ping round trip of the clients that are there now."),

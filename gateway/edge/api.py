@@ -156,6 +156,7 @@ def status(edge: Edge, more: Mapping[str, Any] | None = None) -> Reply:
             "accepted": edge.accepted,
             "refused": dict(sorted(edge.counts.items())),
         },
+        "commands": {"refused": dict(sorted(room.refused.items()))},
         "draining": front.draining,
         "listeners": [_listener(endpoint) for endpoint in edge.listeners.endpoints],
         "rejected_origins": [msgspec.to_builtins(each) for each in front.rejections.latest()],

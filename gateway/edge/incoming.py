@@ -130,6 +130,8 @@ class Incoming:
             owner.host.count("malformed")
             owner.reply(refusal(websocket.handshake_exc))
             return
+        if owner.state is State.OPEN and websocket.parser_exc is not None and websocket.close_sent is not None:
+            owner.host.count(f"closed-{websocket.close_sent.code}")
         if owner.state is State.OPEN or owner.state is State.CLOSING:
             owner.control()
 
@@ -160,7 +162,7 @@ class Incoming:
                     return
                 data, text, self._assembly = whole, assembly.text, None
         except UnicodeDecodeError:
-            owner.fail(BAD_UTF8.code, BAD_UTF8.meaning)
+            self._refuse(f"closed-{BAD_UTF8.code}", BAD_UTF8.code, BAD_UTF8.meaning)
             return
         if owner.session is None:
             return

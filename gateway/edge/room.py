@@ -1,5 +1,6 @@
 """What all sessions share."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -34,7 +35,8 @@ class Room(msgspec.Struct):
     """What all sessions share; the daemon fills it. `clock` is monotonic seconds, `wall` Unix seconds.
 
     `desk` is where replays take their turns. `authenticate` judges a token: the role, or the sentence that refuses it.
-    `clock_state` is "ok" or "suspect". `archive` is where numbers of the past are asked for.
+    `clock_state` is "ok" or "suspect". `archive` is where numbers of the past are asked for. `refused` counts commands
+    that were refused, by the code of their error.
     """
 
     hub: Hub
@@ -54,6 +56,7 @@ class Room(msgspec.Struct):
     clock_state: str = "ok"
     standing: Standing = msgspec.field(default_factory=Standing)
     archive: Archive | None = None
+    refused: Counter[str] = msgspec.field(default_factory=Counter)
 
     def now(self) -> float:
         """The gateway's clock as clients see it: Unix seconds, to the millisecond."""

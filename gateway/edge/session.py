@@ -243,6 +243,7 @@ class Session:
         self._subscriptions.add(command, request, role, answer=answer)
 
     def _error(self, error: CommandError) -> None:
+        self._room.refused[error.code] += 1
         self.say(events.Error(id=error.id, code=error.code, message=error.text))
 
     # Who it is.

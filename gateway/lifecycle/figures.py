@@ -65,6 +65,7 @@ class Figures:
             "connections_limit": _one(server.limits.connections),
             "accepted_connections": _one(server.accepted),
             "refused_connections": [((reason,), count) for reason, count in sorted(server.counts.items())],
+            "refused_commands": [((code,), count) for code, count in sorted(server.room.refused.items())],
             "rejected_origins": _one(server.rejected_origins),
             "audiences": _one(hub.audiences),
             "ping_rtt_seconds": rtt,

@@ -185,11 +185,14 @@ class TestMessages:
             await receive(client, "pong")
             await client.send(at + " ")
             assert await code_of(client) == 1009
+            assert edge.server.counts["closed-1009"] == 1
 
     async def test_size_of_fragments_together(self):
         async with Edge(limits=ServerLimits(message_size=1024)) as edge, edge.connect() as client:
             await receive(client, "welcome")
-            await client.send(["x" * 600, "y" * 600])
+            await client.send(["x" * 512, "y" * 512])
+            assert (await receive(client))["code"] == "bad-json"
+            await client.send(["x" * 512, "y" * 513])
             assert await code_of(client) == 1009
 
     async def test_commands_a_second(self):
@@ -200,6 +203,7 @@ class TestMessages:
                 await say(client, type="ping", id=number)
             kinds = [(await receive(client))["type"] for _ in range(11)]
             assert kinds == ["pong"] * 10 + ["error"]
+            assert edge.server.room.refused == {"too-fast": 1}
             await asyncio.sleep(0.6)
             await say(client, type="ping", id="later")
             assert (await receive(client))["type"] == "pong"
@@ -224,6 +228,7 @@ class TestMessages:
             await receive(client, "ok")
             await say(client, type="subscribe", id=3, topics=["d"])
             assert (await receive(client))["code"] == "too-many-subscriptions"
+            assert edge.server.room.refused == {"too-many-subscriptions": 1}
 
     async def test_length_and_depth_of_filters(self):
         limits = ServerLimits(message_size=1 << 20)
@@ -255,8 +260,11 @@ class TestFloods:
     async def test_empty_fragments(self):
         flood = Flood(frames=0.0, frames_burst=50.0)
         async with Edge(flood=flood) as edge:
-            past = await edge.raw(UPGRADE + b"\x01" + EMPTY + (b"\x00" + EMPTY) * 100, until=b"\x03\xf0")
+            at = await edge.raw(UPGRADE + b"\x01" + EMPTY + (b"\x00" + EMPTY) * 49 + b"\x88" + EMPTY)
+            assert b"\x03\xf0" not in at
+            past = await edge.raw(UPGRADE + b"\x01" + EMPTY + (b"\x00" + EMPTY) * 50, until=b"\x03\xf0")
             assert b"\x03\xf0" in past
+            assert edge.server.counts["flood"] == 1
 
     async def test_bytes(self):
         flood = Flood(bytes=0.0, bytes_burst=10_000.0)

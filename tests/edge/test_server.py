@@ -221,10 +221,11 @@ async def test_message_too_big_closes_with_1009():
     ],
     ids=["bad UTF-8", "unmasked", "reserved bits", "binary"],
 )
-async def test_bad_frames_close_with_their_code(frame, code):
+async def test_bad_frames_close_with_their_code_and_are_counted(frame, code):
     async with Edge() as edge:
         wanted = code.to_bytes(2, "big")
         assert wanted in await edge.raw(UPGRADE + frame, until=wanted)
+        assert edge.server.counts == {f"closed-{code}": 1}
 
 
 UPGRADE = (
