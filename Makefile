@@ -6,7 +6,9 @@ PYTHON ?= python3
 VENV   := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DEMO   := $(VENV)/.demo
 PYTEST := $(BIN)/python -m pytest
+comma  := ,
 
 SECONDS ?= 60
 PYTHON2 ?= python2.7
@@ -18,13 +20,23 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-22s %s\n' "$$name" "$$text"; done
 
 # Quiet but for errors; a second run finds the stamp and does nothing.
-$(STAMP): pyproject.toml
-	@echo "installing into $(VENV)"
+define install
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, $(PYTHON) is %d.%d: make PYTHON=python3.x …" % sys.version_info[:2])'
+	@echo "installing into $(VENV), once; this takes a minute"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(1)]'
+endef
+
+$(STAMP): pyproject.toml
+	$(call install,dev)
+	@touch $@ $(DEMO)
+
+# A third of what the tests need: who only wants to see it does not wait for linters and browsers.
+$(DEMO): pyproject.toml
+	$(call install,demo$(comma)cbor$(comma)sparkplug$(comma)tui)
 	@touch $@
 
-demo: $(STAMP)  ## broker, simulated sensors, gateway and page on this machine, until Ctrl-C
+demo: $(DEMO)  ## broker, simulated sensors, gateway and page on this machine, until Ctrl-C
 	@exec $(BIN)/sensor-gateway demo
 
 lint: $(STAMP)  ## ruff check, ruff format --check, mypy --strict

@@ -22,7 +22,10 @@ FILE = click.Path(path_type=Path)
 
 
 class Commands(click.Group):
-    """Turns errors meant for people into one clear line and an exit code."""
+    """Turns errors meant for people into one clear line and an exit code; lists commands in the order of their use."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -35,7 +38,11 @@ class Commands(click.Group):
             context.exit(1)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 fine, 1 failed, 2 usage, 78 bad configuration. To see it at work: sensor-gateway demo",
+)
 @click.version_option(__version__, prog_name="sensor-gateway")
 def main() -> None:
     """Streams MQTT sensor messages to live dashboards over secure WebSocket."""
@@ -48,7 +55,12 @@ def _load(path: Path | None) -> Config:
     return load(path or DEFAULT_PATH)
 
 
-@main.command()
+def _place(path: Path | None) -> Path | None:
+    """The configuration file that a command is about; None where there is none at the default place."""
+    return path or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
+
+
+@main.command(short_help="Run the gateway until it is told to stop")
 @click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
 def run(config: Path | None) -> None:
     """Run the gateway until it is told to stop."""
@@ -58,15 +70,18 @@ def run(config: Path | None) -> None:
     sys.exit(run(settings, _place(config)))
 
 
-@main.command()
+@main.command(short_help='Print "ok", or every problem of a configuration file')
 @click.argument("file", type=FILE, required=False)
 def check(file: Path | None) -> None:
-    """Check a configuration file: prints "ok", or every problem with its line."""
-    load(file or DEFAULT_PATH)
-    click.echo("ok")
+    """Check a configuration file: prints "ok", or every problem with its line.
+
+    Without FILE the default one; where there is none, every key has its default, and that is fine too.
+    """
+    _load(file)
+    click.echo("ok" if _place(file) else f"ok: there is no {DEFAULT_PATH}, so every key has its default")
 
 
-@main.command()
+@main.command(short_help="Show it all here: broker, simulated sensors, gateway, page")
 @click.option(
     "--broker", metavar="URL", help="Use this broker in place of the embedded one, for topics under sensors/."
 )
@@ -78,7 +93,7 @@ def demo(broker: str | None, devices: int) -> None:
     sys.exit(run_demo(broker=broker, devices=devices))
 
 
-@main.command()
+@main.command(short_help="Print the messages whose topics match, as they come")
 @click.argument("filters", metavar="FILTER...", nargs=-1, required=True)
 @click.option("--url", default="wss://localhost:8443/stream", show_default=True, help="The gateway's stream.")
 @click.option("--token-file", type=FILE, help="File with a token.")
@@ -102,7 +117,7 @@ def watch(
     sys.exit(run_watch(Watch(list(filters), url, printer, token_file=token_file, ca=ca, insecure=insecure)))
 
 
-@main.command()
+@main.command(short_help="Publish simulated sensors to a broker")
 @click.option("--url", required=True, help="The broker: mqtt://HOST[:PORT] or mqtts://HOST[:PORT].")
 @click.option("--devices", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
 @click.option(
@@ -134,7 +149,7 @@ def simulate(
     sys.exit(run_simulation(Simulation(fleet, url, username=username, password_file=password_file, ca=ca)))
 
 
-@main.group()
+@main.group(short_help="Tokens by which people and programs sign in")
 def token() -> None:
     """Tokens by which people and programs sign in."""
 
@@ -186,7 +201,7 @@ def token_revoke(name: str, config: Path | None) -> None:
     click.echo(revoke_token(settings, name))
 
 
-@main.command("origin-test")
+@main.command("origin-test", short_help="Tell whether a page may connect, and why")
 @click.argument("url")
 @click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
 def origin_test(url: str, config: Path | None) -> None:
@@ -205,12 +220,7 @@ def origin_test(url: str, config: Path | None) -> None:
 # The running gateway, and the machine it runs on.
 
 
-def _place(path: Path | None) -> Path | None:
-    """The configuration file that a command is about; None where there is none at the default place."""
-    return path or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
-
-
-@main.command()
+@main.command(short_help="Let the running gateway read its configuration again")
 @click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
 def reload(config: Path | None) -> None:
     """Let the running gateway read its configuration again; waits, and prints what is wrong with it."""
@@ -219,7 +229,7 @@ def reload(config: Path | None) -> None:
     run_reload(_place(config), click.echo)
 
 
-@main.command()
+@main.command(short_help="Tell why a panel that shows a topic is empty")
 @click.argument("topic")
 @click.option("--client", metavar="ID", help="Only this client: the beginning of its session, as top shows it.")
 @click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
@@ -230,7 +240,7 @@ def explain(topic: str, client: str | None, config: Path | None) -> None:
     sys.exit(0 if run_explain(_place(config), topic, client, click.echo) else 1)
 
 
-@main.command()
+@main.command(short_help="Show what the running gateway does, live")
 @click.option("--once", is_flag=True, help="Print once, as text, and end.")
 @click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
 def top(once: bool, config: Path | None) -> None:
@@ -240,7 +250,7 @@ def top(once: bool, config: Path | None) -> None:
     run_top(_place(config), once=once, say=click.echo)
 
 
-@main.command()
+@main.command(short_help="Look at all that a gateway needs; each is ok, or how to mend it")
 @click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
 def doctor(config: Path | None) -> None:
     """Look at all that a gateway needs; of each thing: ok, or how to mend it. Exit status 1 where something fails."""
@@ -253,7 +263,7 @@ def doctor(config: Path | None) -> None:
     sys.exit(1 if failed else 0)
 
 
-@main.command()
+@main.command(short_help="Write a first configuration, for this machine or a network")
 @click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True, help="Where to listen.")
 @click.option("--lan", is_flag=True, help="Serve the whole network: makes an authority, a certificate and a token.")
 @click.option("--config", type=FILE, default=DEFAULT_PATH, show_default=True, help="The file to write.")
@@ -266,7 +276,7 @@ def init(broker: str, lan: bool, config: Path, state_dir: Path | None) -> None:
         click.echo(line)
 
 
-@main.group()
+@main.group(short_help="Certificates of an authority of your own")
 def certificate() -> None:
     """Certificates of an authority of your own."""
 
@@ -309,7 +319,7 @@ def certificate_show(folder: Path, config: Path | None) -> None:
         click.echo(line)
 
 
-@main.command()
+@main.command(short_help="Write configuration, certificates, tokens, history into a file")
 @click.argument("file", type=FILE)
 @click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
 def backup(file: Path, config: Path | None) -> None:
@@ -321,7 +331,7 @@ def backup(file: Path, config: Path | None) -> None:
         click.echo(line)
 
 
-@main.command()
+@main.command(short_help="Put back what a backup holds")
 @click.argument("file", type=FILE)
 @click.option("--config", type=FILE, default=DEFAULT_PATH, show_default=True, help="Configuration file.")
 def restore(file: Path, config: Path) -> None:

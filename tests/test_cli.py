@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gateway import __version__
+from gateway import __version__, cli
 from gateway.cli import main
 from gateway.commands import demo
 from gateway.errors import GatewayError
@@ -40,11 +40,32 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
     assert "Error: " in error
 
 
+def test_help_says_in_one_whole_line_each_what_there_is() -> None:
+    """Click cuts what it takes from docstrings in the middle of a sentence."""
+    code, out, _ = invoke("--help")
+    listed = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+
+    assert code == 0
+    assert [line.split()[0] for line in listed] == list(main.commands)
+    assert not any(line.endswith(("...", ".")) for line in listed)
+    assert "78 bad configuration" in out
+
+
 class TestCheck:
     def test_a_good_file_is_ok(self, tmp_path: Path) -> None:
         file = tmp_path / "config.toml"
         file.write_text('[gateway]\nname = "box"\n')
         assert invoke("check", str(file)) == (0, "ok\n", "")
+
+    def test_without_any_file_the_defaults_are_fine(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        missing = tmp_path / "config.toml"
+        monkeypatch.setattr(cli, "DEFAULT_PATH", missing)
+        assert invoke("check") == (0, f"ok: there is no {missing}, so every key has its default\n", "")
+
+        missing.write_text("nonsense = 1\n")
+        code, _, error = invoke("check")
+        assert code == 78
+        assert error.startswith(f"{missing}:1: nonsense: ")
 
     def test_every_problem_is_printed_with_its_line_and_the_code_is_78(self, tmp_path: Path) -> None:
         file = tmp_path / "config.toml"

@@ -45,7 +45,14 @@ _OUTAGE_SECONDS = (20.0, 90.0)
 
 def default_families() -> tuple[str, ...]:
     """All families whose libraries are installed (Sparkplug needs protobuf)."""
-    return tuple(name for name in FAMILIES if name != "sparkplug" or find_spec("google.protobuf") is not None)
+    return tuple(name for name in FAMILIES if name != "sparkplug" or _has_protobuf())
+
+
+def _has_protobuf() -> bool:
+    try:
+        return find_spec("google.protobuf") is not None
+    except ModuleNotFoundError:  # not even another part of the namespace "google" is there
+        return False
 
 
 class Fleet:

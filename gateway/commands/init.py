@@ -12,6 +12,7 @@ from pathlib import Path
 
 from devices.registry import Registry
 from gateway.commands.authority import CERTIFICATE, KEY, addresses, make, own_names
+from gateway.commands.causes import cause
 from gateway.commands.certificate import fingerprint
 from gateway.commands.tokens import new_token
 from gateway.config import load
@@ -130,7 +131,7 @@ def heard_at(broker: str, *, seconds: float = LISTEN_SECONDS) -> Iterator[str]:
         client.disconnect()
         client.loop_stop()
     except (OSError, ValueError) as error:
-        yield f"the broker at {broker} does not answer yet: {escape(str(error))}; the gateway will keep trying"
+        yield f"the broker at {broker} does not answer yet: {escape(cause(error))}; the gateway will keep trying"
         return
     if refused:
         yield f"the broker refuses us: {refused[0]}: set username and password_file of [[upstream]]"

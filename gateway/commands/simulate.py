@@ -15,6 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from devices.simulator import Fleet, Publication
+from gateway.commands.causes import cause
 from gateway.errors import GatewayError
 
 STEP = 0.05  # seconds between two looks at what is due
@@ -88,7 +89,7 @@ class Simulation:
         try:
             self._client.connect(host, port)
         except OSError as error:
-            raise GatewayError(f"cannot reach the broker {self.url}: {error}") from None
+            raise GatewayError(f"cannot reach the broker {self.url}: {cause(error)}") from None
         self._client.loop_start()
         self._thread.start()
 

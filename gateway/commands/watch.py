@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
+from gateway.commands.causes import cause
 from gateway.commands.watch_text import Printer
 from gateway.errors import CLOSE_CODES, GatewayError, Reconnect
 
@@ -131,8 +132,15 @@ class Watch:
         except TimeoutError:
             raise Lost(f"{self._url} does not answer") from None
         except (OSError, InvalidHandshake) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Lost(f"cannot reach {self._url}: {reason}") from None
+            raise Lost(f"cannot reach {self._url}: {cause(error)}{self._hint(error)}") from None
+
+    def _hint(self, error: Exception) -> str:
+        """What may be wrong with the address, where the other side does not speak what it says."""
+        if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+            return f"; is it ws{self._url.removeprefix('wss')}?"
+        if isinstance(error, InvalidMessage) and self._url.startswith("ws:"):
+            return f"; is it wss{self._url.removeprefix('ws')}?"
+        return ""
 
     def _credentials(self) -> dict[str, str]:
         if self._token_file is None:

@@ -1,3 +1,4 @@
+import gc
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,8 +87,9 @@ def test_births_go_out_again_after_the_broker_came_back() -> None:
 def test_mqtts_with_a_certificate_of_ones_own(certificate: Any) -> None:
     tls = f"certfile {certificate.certificate}\nkeyfile {certificate.key}\n"
     with Mosquitto(config=tls, scheme="mqtts") as broker:
-        with pytest.raises(GatewayError, match="certificate verify failed"):
+        with pytest.raises(GatewayError, match="certificate not trusted"):
             Simulation(Fleet(), broker.url).start()
+        gc.collect()  # the socket, which stands in a circle with the error
         fleet = Fleet(families=["plain"], rate=100)
         with (
             listening(broker.port, certificate.ca) as inbox,

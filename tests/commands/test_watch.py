@@ -77,6 +77,13 @@ async def watch_until(watch: Watch, event: asyncio.Event) -> None:
         await task
 
 
+@pytest.fixture
+def serving(certificate: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    return context
+
+
 async def test_after_a_lost_connection_it_resumes_after_the_last_offset() -> None:
     done = asyncio.Event()
 
@@ -194,10 +201,34 @@ async def test_nobody_there_is_said_once_and_tried_on(free_port: Callable[[], in
 
     notes = io.StringIO()
     await watch_until(Watch(["#"], f"ws://127.0.0.1:{port}/stream", Printer(io.StringIO(), notes), pick=pick), done)
-    assert (
-        notes.getvalue()
-        == f"-- cannot reach ws://127.0.0.1:{port}/stream: Connect call failed ('127.0.0.1', {port}); trying again\n"
-    )
+    assert notes.getvalue() == f"-- cannot reach ws://127.0.0.1:{port}/stream: connection refused; trying again\n"
+
+
+async def test_the_wrong_kind_of_address_is_named_with_the_right_one(serving: ssl.SSLContext) -> None:
+    async with Gateway().served(ssl=serving) as url:
+        assert f"; is it {url}?; trying again" in await complaint(url.replace("wss://", "ws://"))
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")  # what the gateway's plain port says to TLS
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        url = f"ws://localhost:{server.sockets[0].getsockname()[1]}/stream"
+        assert f"it does not speak TLS; is it {url}?; trying again" in await complaint(url.replace("ws://", "wss://"))
+
+
+async def complaint(url: str) -> str:
+    """What is said of a first try that fails."""
+    tried = asyncio.Event()
+
+    def pick(low: float, high: float) -> float:
+        tried.set()
+        return 10.0
+
+    notes = io.StringIO()
+    await watch_until(Watch(["#"], url, Printer(io.StringIO(), notes), insecure=True, pick=pick), tried)
+    return notes.getvalue()
 
 
 async def test_a_token_goes_into_the_header_and_is_read_at_every_connect(tmp_path: Path) -> None:
@@ -263,12 +294,6 @@ async def test_a_reader_that_goes_away_ends_it_without_an_error() -> None:
 
 
 class TestCertificates:
-    @pytest.fixture
-    def serving(self, certificate: Any) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate.certificate, certificate.key)
-        return context
-
     async def test_one_that_nobody_vouches_for_is_refused_and_the_way_out_named(self, serving: ssl.SSLContext) -> None:
         async with Gateway().served(ssl=serving) as url:
             with pytest.raises(GatewayError, match=r"certificate not trusted .*: give --ca FILE or --insecure"):

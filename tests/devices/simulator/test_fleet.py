@@ -9,6 +9,7 @@ import pytest
 from devices.reading import Reading
 from devices.registry import Registry
 from devices.simulator import FAMILIES, START, Fleet, Publication
+from devices.simulator.fleet import default_families
 
 NOW = 1_790_000_000.0
 
@@ -175,3 +176,15 @@ def test_births_without_a_time_are_of_a_fixed_day() -> None:
 def test_arguments_that_make_no_fleet(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Fleet(**arguments)  # type: ignore[arg-type]
+
+
+def test_where_nothing_named_google_is_installed_there_is_a_fleet_without_sparkplug(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An installation with the extra demo alone: looking for google.protobuf raised, and demo and simulate ended."""
+    for name in [name for name in sys.modules if name.startswith("google.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "google", None)  # what an import of nothing finds
+
+    assert set(default_families()) == FAMILIES.keys() - {"sparkplug"}
+    assert Fleet(1, len(FAMILIES)).births(NOW)
