@@ -8,7 +8,11 @@ from gateway.memory import BASE, PER_CONNECTION
 
 
 def history_of(house: House) -> dict[str, Any]:
-    """How much is stored, in bytes and messages, and for how many seconds it may be; a disk where there is one."""
+    """How much is stored, in bytes and messages, and for how many seconds it may be.
+
+    `disk` and its bounds where there is one; of a `stream` that gateways share only the bounds, since its size is not
+    this gateway's.
+    """
     log: Any = house.server.room.log
     settings, ring = house.config.history, log.ring
     told = {
@@ -24,6 +28,9 @@ def history_of(house: House) -> dict[str, Any]:
             "disk_age": settings.disk_age,
             "degraded": log.degraded,
         }
+    if settings.log == "jetstream":
+        stream = settings.jetstream
+        told["stream"] = {"name": stream.stream, "limit": stream.max_bytes, "age": stream.max_age}
     return told
 
 

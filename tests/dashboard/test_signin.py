@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from support.daemon import Daemon
 from support.mosquitto import Mosquitto
+from support.nodepackages import installed
 from support.publisher import Publisher
 
 from gateway.edge.tokens import Tokens
@@ -76,6 +77,17 @@ def test_by_hand(page: Page, daemon: Daemon, tokens: dict[str, str]) -> None:
     page.reload()
     expect(page.get_by_role("link", name="Temperature")).to_contain_text("20")
     assert page.evaluate("localStorage.length") == 0, "only for the tab, unless asked"
+
+
+def test_the_form_is_open_to_everybody(page: Page, daemon: Daemon) -> None:
+    axe = installed(Path(__file__).parents[1] / "client") / "axe-core" / "axe.min.js"
+    page.goto(address(daemon))
+    expect(page.get_by_label("Token")).to_be_visible()
+    expect(page.get_by_role("searchbox")).to_be_hidden()
+    # As a world of the browser's own: the page's policy would keep the checker out.
+    page.evaluate(axe.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [one["id"] for one in found["violations"] if one["impact"] in ("serious", "critical")] == []
 
 
 def test_remembered_on_the_device(page: Page, daemon: Daemon, tokens: dict[str, str]) -> None:

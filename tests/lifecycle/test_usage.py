@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.daemon import Daemon
 from support.mosquitto import Mosquitto
+from support.nats import Nats
 from support.publisher import Publisher
 from websockets.sync.client import connect
 
@@ -53,3 +54,15 @@ def test_history_and_memory_are_told_with_their_bounds(
         assert parts["last_values"]["used"] - before["memory"]["parts"]["last_values"]["used"] >= 40_000
         assert after["connections"]["sessions"] == 1
         assert after["connections"]["limit"] * 24 * 1024 == parts["connections"]["limit"]
+
+
+def test_of_a_stream_that_gateways_share_the_bounds_are_told(nats: Nats, gateway: Callable[[str], Daemon]) -> None:
+    stream = 'jetstream = { urls = "NATS", replicas = 1, stream = "sensors", max_bytes = "8 MiB", max_age = "2d" }'
+    daemon = gateway(
+        f'[[upstream]]\nname = "test"\nurls = ["{nats.url}"]\n[history]\nlog = "jetstream"\n'
+        f"{stream.replace('NATS', nats.nats_url)}\n{ADMIN}"
+    )
+    daemon.await_broker(20.0)
+    history = status(daemon)["history"]
+    assert history["stream"] == {"name": "sensors", "limit": 8 * 1024**2, "age": 2 * 86400}
+    assert "disk" not in history

@@ -55,17 +55,20 @@ export function memoryPanel({ memory }) {
 /** @param {Status} status */
 export function historyPanel({ history }) {
   if (!history) return null;
-  const { memory, memory_limit: limit, messages, age: seconds, disk, disk_limit: diskLimit, disk_age: diskAge, degraded } = history;
+  const { memory, memory_limit: limit, messages, age: seconds, disk, disk_limit: diskLimit, disk_age: diskAge, degraded, stream } = history;
   const kept = typeof disk === "number";
   const shares = [["In memory", [`${size(memory)} of ${size(limit)}`, bar(Math.min(memory, limit), Math.max(limit, 1), "History in memory, of its share")], `${number(messages)} ${messages === 1 ? "message" : "messages"}, of the last ${age(seconds)}`]];
   if (kept) shares.push(["On disk", [`${size(disk)} of ${size(diskLimit)}`, bar(Math.min(disk, diskLimit), diskLimit, "History on disk, of its share")], `of the last ${age(diskAge)}`]);
-  return half(
-    panel(
-      "History",
-      h("p", { class: "hint" }, kept ? (degraded ? `Nothing is being stored on disk: ${degraded}.` : "Kept over restarts. [history] disk_limit and disk_age bound it.") : "In memory only: [history] disk keeps it for days and over restarts, [history] age lengthens what is in memory."),
-      table(["Where", "Used of its share", "Holds"], shares, ""),
-    ),
-  );
+  if (stream) shares.push([`In the stream ${stream.name}`, `at most ${size(stream.limit)}`, `of the last ${age(stream.age)}`]);
+  return half(panel("History", h("p", { class: "hint" }, whereabouts(history)), table(["Where", "Used of its share", "Holds"], shares, "")));
+}
+
+/** @param {Record<string, any>} history */
+function whereabouts({ disk, degraded, stream }) {
+  if (stream) return "Shared with other gateways in a stream. [history] jetstream max_bytes and max_age bound it.";
+  if (degraded) return `Nothing is being stored on disk: ${degraded}.`;
+  if (typeof disk === "number") return "Kept over restarts. [history] disk_limit and disk_age bound it.";
+  return "In memory only: [history] disk keeps it for days and over restarts, [history] age lengthens what is in memory.";
 }
 
 /**
