@@ -18,7 +18,7 @@ def _check_text(text: str, what: str) -> None:
     if not text:
         raise ValueError(f"a {what} has at least one character")
     try:
-        size = len(text.encode())
+        size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
         raise ValueError(f"a {what} is well-formed Unicode: it holds a lone surrogate") from None
     if size > MAX_BYTES:
@@ -39,6 +39,8 @@ def validate_topic(topic: str) -> None:
 def validate_filter(filter: str) -> None:
     """Raises ValueError where `filter` is no topic filter (MQTT 5.0, 4.7.1 and 4.7.3)."""
     _check_text(filter, "topic filter")
+    if not _is_wild(filter):
+        return
     levels = filter.split("/")
     for number, level in enumerate(levels):
         if "#" in level and (level != "#" or number != len(levels) - 1):

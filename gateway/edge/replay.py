@@ -382,7 +382,9 @@ class Replays:
             return True
 
         replay.snapshot = self._snapshot(replay, replay.cursor, replay.target, missed)
-        replay.thinner = Thinner(points, until=self._wall(), told=lambda message: message.offset in sent)
+        replay.thinner = Thinner(
+            points, until=self._wall(), told=lambda message: message.offset in sent, whole=self._hub.keeps
+        )
 
     def _begin_snapshot(self, replay: Replay) -> None:
         replay.snapshot = self._snapshot(replay, 0, replay.target, lambda message: replay.covers(message.topic))

@@ -140,14 +140,12 @@ class Subscriptions:
             raise CommandError("too-many-subscriptions", f"at most {most} a client", command.id)
         results: list[dict[str, object]] = []
         granted: list[Subscription] = []
-        refused = None
+        refused, latest = None, command.mode == "latest"
         for filter in wanted:
             verdict = grant(role, filter)
             results.append({"filter": shorten(filter, 300), "granted": verdict.granted, "reason": verdict.reason})
             if verdict.granted:
-                granted.append(
-                    Subscription(filter, command.mode == "latest", command.interval, command.readings, command.data)
-                )
+                granted.append(Subscription(filter, latest, command.interval, command.readings, command.data))
             else:
                 refused = verdict
         return Request(results, granted, refused)

@@ -171,9 +171,9 @@ class Audience:
         self._lone: Viewer | None = None
         self._passes: deque[_Pass] = deque()
         self._resolved: dict[str, bool] = {}
-        views = {View(subscription.readings, subscription.data) for subscription in key.table}
+        views = {(subscription.readings, subscription.data) for subscription in key.table}
         # Hardly anybody mixes: without this, a first message would be held against every filter of every audience.
-        self._view = views.pop() if len(views) == 1 else None
+        self._view = View(*views.pop()) if len(views) == 1 else None
         self.group = (key.variant, self._view) if self._view is not None else None
         self._latest = any(subscription.latest for subscription in key.table)
         self.pacer: Pacer | None = None

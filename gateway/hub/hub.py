@@ -296,6 +296,10 @@ class Hub:
         entry = self._topics.get(topic)
         return entry.last if entry is not None else None
 
+    def keeps(self, topic: str) -> bool:
+        """Whether every message of `topic` counts: presses and alarms are never merged."""
+        return self._kept is not None and self._kept(topic)
+
     def attend(self, topic: str) -> None:
         """Let the observer see the next message of `topic`, whatever it said before."""
         entry = self._topics.get(topic)
@@ -322,7 +326,7 @@ class Hub:
     def _route(self, topic: _Topic, name: str) -> list[tuple[Encode, list[Audience]]]:
         grouped: dict[tuple[Hashable, View], tuple[Encode, list[Audience]]] = {}
         paces: list[Pace] = []
-        kept = self._kept is not None and self._kept(name)
+        kept = self.keeps(name)
         for audience in self._trie.match(name):
             denies = audience.key.denies
             if denies and any(matches(deny, name) for deny in denies):

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+from urllib.request import urlopen
 
 import pytest
 from support.daemon import Daemon
@@ -22,7 +23,16 @@ disk = "%s/history.db"
 disk_limit = "4 MiB"
 commit = "50ms"
 durable = %s
+[[listen]]
+port = {port}
+metrics = true
 """
+
+
+def ask(daemon, path):
+    url = f"http://127.0.0.1:{daemon.port}{path}"
+    with urlopen(url, timeout=5) as answer:
+        return answer.status, answer.read().decode()
 
 
 @pytest.fixture
@@ -55,6 +65,9 @@ async def test_a_full_disk_leaves_the_stream_unharmed_and_history_heals(small_di
                     while True:
                         file.write(b"x" * 4096)
                 await until(lambda: "nothing is stored on disk for now" in daemon.log)
+                assert (await asyncio.to_thread(ask, daemon, "/readyz"))[0] == 200
+                figures = (await asyncio.to_thread(ask, daemon, "/metrics"))[1]
+                assert "sensor_gateway_history_degraded 1.0" in figures
                 before = len(follower.numbers)
                 await until(lambda: len(follower.numbers) > before + 1000)
                 ballast.unlink()

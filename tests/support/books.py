@@ -259,6 +259,7 @@ class Books:
             self._open -= set(range(first, last + 1))
             return
         assert sum(told["topics"].values()) == told["count"]
+        assert told["reason"] != "interval" or "alarm" not in told["topics"], "an alarm was merged"
         self._named += told["count"]
 
     def _replayed(self, told: dict[str, Any]) -> None:
