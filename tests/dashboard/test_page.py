@@ -6,8 +6,10 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect
 from support.daemon import Daemon
 from support.mosquitto import Mosquitto
 from support.publisher import Publisher
@@ -130,6 +132,47 @@ def test_the_part_looked_at_is_shared_by_the_address(page: Page, daemon: Daemon,
     expect(back).to_be_visible()
     page.mouse.dblclick(box["x"] + 200, box["y"] + 50)
     expect(back).to_be_hidden()
+
+
+def test_fingers_spread_a_chart_and_drag_it_along(browser: Browser, daemon: Daemon, publisher: Publisher) -> None:
+    publisher.publish("home/kitchen", {"temperature": 20}, retain=True)
+    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    try:
+        page = context.new_page()
+        page.goto(address(daemon))
+        page.get_by_role("link", name="Temperature").click()
+        box = page.locator(".u-over").bounding_box()
+        assert box is not None
+        session = context.new_cdp_session(page)
+        middle = box["x"] + box["width"] / 2
+
+        def fingers(kind: str, *places: float) -> None:
+            points = [{"x": middle + place, "y": box["y"] + 60, "id": at} for at, place in enumerate(places)]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        def seen() -> tuple[float, float]:
+            page.wait_for_url(re.compile("from="))
+            found = parse_qs(page.url.partition("?")[2])
+            return float(found["from"][0]), float(found["to"][0])
+
+        fingers("touchStart", -20, 20)
+        for step in range(30, 70, 10):
+            fingers("touchMove", -step, step)
+        fingers("touchEnd")
+        expect(page.get_by_role("button", name="Back to now")).to_be_visible()
+        before = seen()
+        # Three times as far apart: a third of the quarter of an hour.
+        assert before[1] - before[0] == pytest.approx(300, abs=30)
+        fingers("touchStart", 0)
+        for step in range(10, 60, 10):
+            fingers("touchMove", step)
+        fingers("touchEnd")
+        page.wait_for_url(lambda url: f"from={before[0]}" not in url)
+        after = seen()
+        assert after[0] < before[0] - 10, "dragged to the right, what was before comes into sight"
+        assert after[1] - after[0] == pytest.approx(before[1] - before[0], abs=1)
+    finally:
+        context.close()
 
 
 def test_ranges_that_are_not_stored_name_the_key_that_lengthens_them(

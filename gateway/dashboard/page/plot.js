@@ -4,6 +4,7 @@
 
 import { rangeAround, timeLabels } from "./axis.js";
 import { holesIn } from "./buffer.js";
+import { Gestures } from "./gestures.js";
 
 /** @typedef {import("./buffer.js").SlotBuffer} SlotBuffer */
 /** @typedef {{unit: string | null, stepped: boolean, swatch: Element}} Line */
@@ -121,6 +122,7 @@ export class Plot {
     // A double click shows everything again, which here means the present.
     this.#plot.over.addEventListener("dblclick", () => this.reset());
     this.#plot.over.addEventListener("wheel", (/** @type {WheelEvent} */ event) => this.#wheel(event), { passive: false });
+    new Gestures(this.#plot.over, { pan: (part) => this.pan(part), scale: (factor, centre) => this.scale(factor, centre) });
     this.#observer = new ResizeObserver(() => this.#plot.setSize(sizeIn(parent)));
     this.#observer.observe(parent);
     this.draw();
