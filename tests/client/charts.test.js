@@ -126,7 +126,7 @@ test("a reading is found by its name, or by words of it", () => {
 });
 
 /** A gateway that keeps what it was asked for, and says what the test wants. */
-function feedOn(rows) {
+function feedOn(rows, outages = []) {
   const subscriptions = [];
   const gateway = {
     state: { limits: { history: 600 } },
@@ -140,6 +140,7 @@ function feedOn(rows) {
   };
   const store = new Store();
   store.take(message("a", 1, { readings: [{ device: "d", channel: null, quantity: "q", value: 1, unit: null, time: null }] }), 990);
+  for (const [time, gap] of outages) store.gap(gap, time);
   const [series] = store.series.values();
   const feed = new ChartFeed({ gateway, store }, BUFFER_SLOTS - 1);
   feed.follow(series);
@@ -163,4 +164,18 @@ test("a chart has a hole where something was lost, from the value before to the 
   }
   say(1008, 6);
   assert.deepEqual(rows(1008).slice(-3), [5, undefined, 6], "once for each gap");
+});
+
+test("a chart that is opened later has the holes of before, those of the gateway's own history", async () => {
+  const stored = [[960, 1, 1, 1], [970, 2, 2, 2], [980, 3, 3, 3], [990, 4, 4, 4]];
+  const outages = [[968, { reason: "upstream", topics: {} }], [978, { reason: "slow-consumer", topics: {} }], [985, { reason: "restart", topics: { b: 1 } }], [995, { reason: "restart", topics: { a: 1 } }]];
+  const { feed, say, rows } = feedOn(stored, outages);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const between = (from, to) => rows(1000).slice(-(1000 - from), -(1000 - to));
+  assert.deepEqual(between(960, 969), Array(9).fill(null), "before the value that came behind it");
+  assert.deepEqual(between(970, 979), Array(9).fill(undefined), "what was too much for this page the history has");
+  assert.deepEqual(between(980, 989), Array(9).fill(undefined), "another topic's");
+  say(999, 5);
+  assert.deepEqual(between(990, 998), Array(8).fill(null), "nothing had come since");
+  assert.deepEqual(feed.holes.map(({ time, reason }) => [time, reason]), [[970, "upstream"], [999, "restart"]]);
 });

@@ -157,6 +157,7 @@ export class ChartFeed {
     try {
       const { series: rows, complete } = await gateway.history({ ...this.#source(series), from, to, points: POINTS }, { signal });
       for (const [time, low, high, last] of rows) buffer.load(time, low, high, last);
+      this.#tearBefore(series, buffer, rows.map(([time]) => time));
       if (!complete && this.stored === null) this.stored = rows.length > 0 ? to - rows[0][0] : 0;
     } catch (error) {
       if (signal.aborted) return;
@@ -166,6 +167,22 @@ export class ChartFeed {
       await this.#replay(series.topic.topic);
     }
     this.version++;
+  }
+
+  /**
+   * What was missed before this chart was opened.
+   * @param {Series} series
+   * @param {SlotBuffer} buffer
+   * @param {number[]} times of the stored values
+   */
+  #tearBefore(series, buffer, times) {
+    for (const { time: since, reason, topics } of this.#context.store.outages) {
+      if (topics.length > 0 && !topics.includes(series.topic.topic)) continue;
+      const behind = times.find((time) => time >= since);
+      this.#torn.set(series.key, reason);
+      // Where nothing has come since, it is the next value that stands behind the hole.
+      if (behind !== undefined) this.#tear(buffer, series.key, behind);
+    }
   }
 
   /**

@@ -129,7 +129,10 @@ function follow(topics, role) {
       readings: true,
       onStale: (event) => store.staleness(event),
       onDevice: (event) => store.deviceState(event),
-      onGap: (gap) => losses.add(gap, Date.now()),
+      onGap: (gap) => {
+        losses.add(gap, Date.now());
+        store.gap(gap, gateway.now());
+      },
       onError: ({ message }) => {
         refusal = `Not everything can be shown: ${message}.`;
         drawSoon();

@@ -47,6 +47,7 @@ import { Trend } from "./trend.js";
 
 const MOST_TOPICS = 20000;
 const MOST_SERIES = 20000;
+const MOST_OUTAGES = 200;
 
 /** @param {{device: string, channel: string | null, quantity: string}} reading */
 export function keyOf({ device, channel, quantity }) {
@@ -62,6 +63,9 @@ export class Store {
   series = new Map();
   /** Rises whenever a topic or series came or went. */
   shape = 0;
+  /** What the gateway itself missed, oldest first: a chart that is opened later has holes there too. */
+  /** @type {{time: number, reason: string, topics: string[]}[]} `topics` is empty where they are not known */
+  outages = [];
   /** Whether the gateway decodes payloads itself. */
   decoded = false;
   /** @type {Map<string, {name?: string, area?: string}>} what the gateway knows about devices beside their readings */
@@ -116,6 +120,17 @@ export class Store {
     known.stale = type === "stale";
     known.version++;
     for (const series of known.series) series.version++;
+  }
+
+  /**
+   * Something did not reach the gateway, or is gone from it. (What merely did not reach this page its history still has.)
+   * @param {{reason: string, topics?: Record<string, number>}} gap
+   * @param {number} now Unix seconds, by the gateway's clock
+   */
+  gap({ reason, topics = {} }, now) {
+    if (reason !== "upstream" && reason !== "restart") return;
+    this.outages.push({ time: now, reason, topics: "…" in topics ? [] : Object.keys(topics) });
+    if (this.outages.length > MOST_OUTAGES) this.outages.shift();
   }
 
   /** @param {{device: string, state: "online" | "offline", since: number}} event */
