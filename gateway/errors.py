@@ -79,6 +79,7 @@ PROTOCOL_ERROR = CloseCode(1002, "protocol error", Reconnect.NEVER)
 WRONG_DATA = CloseCode(1003, "wrong kind of data", Reconnect.NEVER)
 BAD_UTF8 = CloseCode(1007, "text is not UTF-8", Reconnect.NEVER)
 TOO_BIG = CloseCode(1009, "message too big", Reconnect.NEVER)
+INTERNAL_ERROR = CloseCode(1011, "a fault of the gateway", Reconnect.AFTER_JITTER)
 RESTART = CloseCode(1012, "gateway restarts", Reconnect.AFTER_RETRY_AFTER)
 FULL = CloseCode(1013, "gateway is full", Reconnect.AFTER_JITTER)
 NOT_AUTHENTICATED = CloseCode(4401, "no or bad credentials", Reconnect.AFTER_NEW_CREDENTIALS)
@@ -101,6 +102,7 @@ CLOSE_CODES = (
     WRONG_DATA,
     BAD_UTF8,
     TOO_BIG,
+    INTERNAL_ERROR,
     RESTART,
     FULL,
     NOT_AUTHENTICATED,

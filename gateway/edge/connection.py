@@ -24,7 +24,7 @@ from gateway.edge.states import State
 from gateway.edge.tcpinfo import Traffic
 from gateway.edge.transport import Transport
 from gateway.edge.websocket import WebSocket, close_reason, declined
-from gateway.errors import NO_PONG, SLOW_CONSUMER, CloseConnection
+from gateway.errors import INTERNAL_ERROR, NO_PONG, SLOW_CONSUMER, CloseConnection
 from gateway.hub.batch import solo
 from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Beat, Heartbeat
@@ -51,6 +51,9 @@ class Host(Protocol):
 
     def count(self, reason: str) -> None:
         """One more connection was ended for `reason`."""
+
+    def fault(self, connection: "Connection") -> None:
+        """An exception that nobody expected is being handled: it costs this client its connection, and nobody else."""
 
 
 class Connection:
@@ -200,6 +203,12 @@ class Connection:
 
     def tick(self, now: float, handshake: float) -> None:
         """Called about once a second: deadlines, heartbeat, patience."""
+        try:
+            self._look(now, handshake)
+        except Exception:  # the others are looked after all the same
+            self._broken()
+
+    def _look(self, now: float, handshake: float) -> None:
         if self._closing_at is not None:
             if now >= self._closing_at:
                 self.abort("did not close in time")
@@ -255,7 +264,10 @@ class Connection:
     # What the transport tells.
 
     def received(self, data: bytes) -> None:
-        self._incoming.take(data)
+        try:
+            self._incoming.take(data)
+        except Exception:  # one client's words must not be able to harm another
+            self._broken()
 
     def writable(self) -> None:
         self.line.pump()
@@ -329,6 +341,11 @@ class Connection:
         self.line.clear()
         self._websocket.fail(code, close_reason(reason))
         self.control()
+
+    def _broken(self) -> None:
+        """Something of ours went wrong on the way."""
+        self.host.fault(self)
+        self.fail(INTERNAL_ERROR.code, INTERNAL_ERROR.meaning)
 
     def overflowed(self) -> None:
         """Past its bounds: what has not been offered is dropped at once, and one who reads a little learns the code."""

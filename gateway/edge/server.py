@@ -201,6 +201,10 @@ class Server:
     def count(self, reason: str) -> None:
         self.counts[reason] += 1
 
+    def fault(self, connection: Connection) -> None:
+        self.count("fault")
+        log.exception("a fault of ours, which costs %s its connection: please report it", connection.peer)
+
     # Coming in.
 
     def refusal(self, peer: str, door: Door, waiting: int) -> str | None:

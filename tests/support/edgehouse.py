@@ -101,6 +101,11 @@ class Socket:
         return bool(self._pieces) and self._number >= 0
 
 
+def _raised(connection: object) -> None:
+    """The exception that is under way goes on to whoever called."""
+    raise
+
+
 class House:
     """A server with one viewer role for whoever comes."""
 
@@ -134,6 +139,7 @@ class House:
         limits = ServerLimits(accepts=1_000_000_000)
         front.requests = Rate(1e9)
         self.server = Server(loop=cast(Any, self.loop), front=front, room=room, limits=limits, bounds=Bounds())
+        self.server.fault = _raised  # type: ignore[method-assign] # it is what is looked for
         self.endpoint = Endpoint("127.0.0.1", 8880)
         for topic, payload in (("a/1", b"1"), ("a/secret/2", HIDDEN), ("b/x/c", b"3"), ("d", HIDDEN)):
             log.append([Message(topic, payload, 1.0, "test", False, 0)])
