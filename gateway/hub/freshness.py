@@ -8,6 +8,7 @@ stale, are looked at as their messages come.
 import math
 import re
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -22,6 +23,7 @@ from gateway.pulse import BEAT, until_beat
 
 MARK = BEAT  # seconds between marks, and between looks: a topic is called stale up to two of them late, never too early
 MARKS = 4096
+LOOKS = 64  # topics looked at to make room for a new one
 AGAIN = 3600.0  # seconds after which a rhythm is looked at again, or looked for again
 NEVER = frozenset({"contact", "opening", "motion", "occupancy", "presence", "switch", "tamper", "leak", "water_leak"})
 """Quantities that have no rhythm: doors are opened when somebody comes."""
@@ -121,6 +123,7 @@ class Freshness:
         self._clock = clock
         self._watches: dict[str, _Watch] = {}
         self._stale: dict[str, _Watch] = {}
+        self._queue: deque[str] = deque()
         self._offsets: list[int] = []
         self._times: list[float] = []
 
@@ -160,7 +163,7 @@ class Freshness:
         for message in self._topics.last(lambda topic: topic not in self._watches and limits(topic) is not None):
             if len(self._watches) >= most:
                 return
-            watch = self._watches[message.topic] = _Watch(self, message.topic, limits(message.topic), now)
+            watch = self._watch(message.topic, limits(message.topic), now)
             watch.offset = message.offset
             if not message.retained:
                 watch.checked = self._heard_by(message.offset, now)
@@ -241,11 +244,9 @@ class Freshness:
                 return False
             if message.retained or not message.payload:
                 return True
-        if len(self._watches) >= self.most:
-            self._sweep()
-            if len(self._watches) >= self.most:
-                return False
-        watch = self._watches[topic] = _Watch(self, topic, after, now)
+        if len(self._watches) >= self.most and not self._make_room():
+            return False
+        watch = self._watch(topic, after, now)
         watch.offset = message.offset
         if after is not None:
             self._look_at(watch, now + after)
@@ -294,10 +295,25 @@ class Freshness:
         self._watches.pop(watch.topic, None)
         self._stale.pop(watch.topic, None)
 
-    def _sweep(self) -> None:
-        """Let go of topics that have no last value any more."""
-        for watch in [w for w in self._watches.values() if self._topics.last_of(w.topic) is None]:
-            self._forget(watch)
+    def _make_room(self) -> bool:
+        """Let go of a topic that has no last value any more; whether there is room for another one now."""
+        queue = self._queue
+        for _ in range(min(LOOKS, len(queue))):
+            watch = self._watches.get(queue.popleft())
+            if watch is None:
+                continue
+            if self._topics.last_of(watch.topic) is None:
+                self._forget(watch)
+                break
+            queue.append(watch.topic)
+        return len(self._watches) < self.most
+
+    def _watch(self, topic: str, after: float | None, now: float) -> _Watch:
+        watch = self._watches[topic] = _Watch(self, topic, after, now)
+        self._queue.append(topic)
+        if len(self._queue) > 2 * len(self._watches) + LOOKS:
+            self._queue = deque(self._watches)  # names of topics that were cleared, and came again
+        return watch
 
 
 def _change(watch: _Watch, now: float) -> Change:

@@ -14,6 +14,7 @@ from gateway.hub.ports import Observer
 from gateway.hub.wheel import Wheel
 from gateway.topics import Trie, matches
 
+LOOKS = 64  # topics looked at for one that may go
 REROUTE = 4000  # filters times topics that a change of subscriptions may look at
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
 FEW = 8  # audiences served between two looks at the clock
@@ -26,9 +27,10 @@ Append = Callable[[list[Message], Callable[[], None] | None], None]
 
 
 class _Topic:
-    __slots__ = ("last", "paces", "routes", "size", "unwanted")
+    __slots__ = ("last", "looked", "paces", "routes", "size", "unwanted")
 
-    def __init__(self) -> None:
+    def __init__(self, looked: int) -> None:
+        self.looked = looked  # the offset of its last message when it was last looked at
         self.unwanted = -1  # the observer's generation in which it did not want this topic
         self.last: Message | None = None
         self.size = 0
@@ -40,9 +42,9 @@ class Hub:
     """Last values, audiences, and the flush.
 
     `schedule` runs a function in the loop's next turn, `clock` is monotonic seconds. `last_values` bounds the topics
-    known (least recently written go first), `last_values_memory` their bytes. `kept` tells topics whose messages are
-    never merged; `observer` sees the messages that it wants before anybody else. `later` runs a function after so many
-    seconds, for intervals; `period` is how often, in seconds, a client is told what they merged.
+    known (those that were silent for long go first), `last_values_memory` their bytes. `kept` tells topics whose
+    messages are never merged; `observer` sees the messages that it wants before anybody else. `later` runs a function
+    after so many seconds, for intervals; `period` is how often, in seconds, a client is told what they merged.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Hub:
         self._observer = observer
         self._topics: dict[str, _Topic] = {}
         self._roster: list[_Topic] = []
+        self._queue: deque[str] = deque()
         self._memory = 0
         self._trie: Trie[Audience] = Trie()
         self._audiences: dict[AudienceKey, Audience] = {}
@@ -126,7 +129,8 @@ class Hub:
         for message in messages:
             topic = topics.get(message.topic)
             if topic is None:
-                topic = topics[message.topic] = _Topic()
+                topic = topics[message.topic] = _Topic(message.offset)
+                self._queue.append(message.topic)
                 grown += TOPIC_OVERHEAD
             size = len(message.payload)
             if size != topic.size:
@@ -189,7 +193,8 @@ class Hub:
     def restore(self, messages: list[Message], newest: int) -> None:
         """Take up the last values of an earlier run, before there are clients; the log goes on after `newest`."""
         for message in messages[-self.last_values :]:
-            topic = self._topics[message.topic] = _Topic()
+            topic = self._topics[message.topic] = _Topic(message.offset)
+            self._queue.append(message.topic)
             topic.last, topic.size = message, len(message.payload)
             self._memory += TOPIC_OVERHEAD + topic.size
         self._keep_bounds()
@@ -373,10 +378,20 @@ class Hub:
             self._forget()
 
     def _forget(self) -> None:
-        """Let the sixteenth of the topics that were silent longest go."""
+        """Let a topic go that was silent for long: the first in the queue that has not spoken since it was looked at.
+
+        At a price that does not grow with their number: a flood of new topics holds nobody up.
+        """
+        queue = self._queue
+        for look in range(LOOKS):
+            name = queue.popleft()
+            entry = self._topics[name]
+            spoken = entry.last.offset if entry.last is not None else 0
+            if entry.looked == spoken or look == LOOKS - 1:
+                break
+            entry.looked = spoken
+            queue.append(name)
+        del self._topics[name]
         self._roster = []
-        entries = sorted(self._topics.items(), key=lambda item: item[1].last.offset if item[1].last else 0)
-        for name, entry in entries[: max(1, len(entries) // 16)]:
-            del self._topics[name]
-            self._memory -= TOPIC_OVERHEAD + entry.size
-            self.forgotten += 1
+        self._memory -= TOPIC_OVERHEAD + entry.size
+        self.forgotten += 1

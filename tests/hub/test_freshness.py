@@ -217,6 +217,28 @@ def test_who_comes_back_with_a_slower_rhythm_is_soon_believed():
     assert len(house.changes) == told
 
 
+def test_new_topics_take_the_place_of_those_that_are_known_no_more_at_a_small_price():
+    house = House([("#", 10.0)], most=100)
+    house.hub.last_values = 100
+    looked = []
+    last_of = house.hub.last_of
+    house.hub.last_of = lambda topic: (looked.append(topic), last_of(topic))[1]
+    for number in range(1000):
+        house.publish(f"t/{number}")
+    assert len(looked) < 3000
+    assert set(house.freshness._watches) <= {f"t/{number}" for number in range(800, 1000)}
+    house.sleep(20)
+    assert "t/990" in {change.topic for _, change in house.changes}
+
+
+def test_a_topic_that_is_cleared_and_comes_again_leaves_nothing_behind():
+    house = House([("#", 10.0)])
+    for _ in range(1000):
+        house.publish("x")
+        house.publish("x", b"")
+    assert len(house.freshness._queue) < 100
+
+
 def test_topics_watched_are_bounded():
     house = House(most=100)
     for number in range(1000):

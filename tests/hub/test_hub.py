@@ -1,11 +1,13 @@
 """The hub with viewers in memory: one encode per variant, one send per viewer and turn, order, slices, last values."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.hub.audience import AudienceKey, Subscription
-from gateway.hub.hub import Hub
+from gateway.hub.hub import LOOKS, Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
 from gateway.topics import matches
@@ -238,6 +240,31 @@ def test_a_flood_of_new_topics_forgets_those_silent_longest():
     assert house.hub.last_of("t/999") is not None
     assert house.hub.last_of("t/0") is None
     assert len(viewer.offsets) == 1000
+
+
+def test_topics_that_speak_survive_a_flood_of_new_ones():
+    house = House(last_values=200)
+    for number in range(5000):
+        house.publish(f"flood/{number}")
+        if number % 50 == 0:
+            house.publish(*(f"steady/{each}" for each in range(40)))
+    assert house.hub.topics == 200
+    assert all(house.hub.last_of(f"steady/{each}") for each in range(40))
+    assert house.hub.last_of("flood/4999") is not None
+
+
+def test_to_let_a_topic_go_is_cheap_however_many_there_are():
+    house = House(last_values=3000)
+    topics = [f"t/{number}" for number in range(3000)]
+    house.publish(*topics)
+    house.publish(*topics)
+    house.settle()
+    looked = []
+    popleft = house.hub._queue.popleft
+    house.hub._queue = SimpleNamespace(popleft=lambda: looked.append(1) or popleft(), append=lambda name: None)
+    house.publish("another")
+    assert 1 <= len(looked) <= LOOKS
+    assert house.hub.topics == 3000
 
 
 def test_last_values_are_bounded_in_bytes():
