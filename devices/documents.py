@@ -45,6 +45,13 @@ def place(topic: str) -> tuple[str, str, str | None]:
     return device, quantity or "value", unit
 
 
+def is_dead(quantity: str, value: Value, unit: str | None) -> bool:
+    """Whether a value stands for a probe that does not answer (DallasTemperature: DEVICE_DISCONNECTED_C and _F)."""
+    if value == -127:
+        return quantity.endswith("temperature") and unit in (None, "°C")
+    return value == -196.6 and quantity.endswith("temperature") and unit in (None, "°F")
+
+
 def readings(topic: str, document: object, now: float) -> list[Reading]:
     """The document's readings, at most 256. Non-finite numbers, nulls, free text and identifiers are left out."""
     if not _is_map(document) and not isinstance(document, list):
@@ -68,7 +75,9 @@ def readings(topic: str, document: object, now: float) -> list[Reading]:
 
 
 def _one(reading: Reading) -> list[Reading]:
-    return [] if isinstance(reading.value, bool) and quantities.measures(reading.quantity) else [reading]
+    if isinstance(reading.value, bool):
+        return [] if quantities.measures(reading.quantity) else [reading]
+    return [] if is_dead(reading.quantity, reading.value, reading.unit) else [reading]
 
 
 def _is_map(node: object) -> TypeGuard[Mapping[object, object]]:
@@ -173,7 +182,8 @@ def _walk(out: list[Reading], device: str, path: str, node: object, time: float 
         unit = found[1] or (shared if name == "value" else None) or unit
         if unit is None:
             unit = quantities.unit(node.get(f"{name}_unit") or node.get(f"{name}Unit"))
-        out.append(Reading(device, channel, quantity, found[0], unit, time))
+        if not is_dead(quantity, found[0], unit):
+            out.append(Reading(device, channel, quantity, found[0], unit, time))
 
 
 def _pair(

@@ -97,7 +97,9 @@ class Scalar:
             return []
         measured = numbers.measured(text)
         if measured is not None:
-            return [Reading(device, channel, quantity, measured[0], measured[1] or unit, None)]
+            value, unit = measured[0], measured[1] or unit
+            dead = documents.is_dead(quantity, value, unit)
+            return [] if dead else [Reading(device, channel, quantity, value, unit, None)]
         if strict:
             raise DecodeError(f"a number was expected, not {text[:40]!r}")
         if text.lower() in _STATES or topic.endswith(_AVAILABILITY):

@@ -188,7 +188,7 @@ class Registry:
                 self._failed(decoder.family, topic, str(error))
                 continue
             except Exception as error:  # a decoder's own fault must not stop the way of the message
-                self._failed(decoder.family, topic, f"{type(error).__name__}: {error}")
+                self._failed(decoder.family, topic, f"fault: {type(error).__name__}: {error}")
                 continue
             changed += [state for state in states if self.table.state(state.device, state.online, now)]
         # Only here can a family come to know a base topic, a device or an entity that makes more topics its own.
@@ -266,7 +266,7 @@ class Registry:
             self._failed(decoder.family if decoder else AUTO, topic, str(error))
             return []
         except Exception as error:  # a decoder's own fault must not stop the way of the message
-            self._failed(decoder.family if decoder else AUTO, topic, f"{type(error).__name__}: {error}")
+            self._failed(decoder.family if decoder else AUTO, topic, f"fault: {type(error).__name__}: {error}")
             return []
         if readings:
             self.table.take(readings, topic, now, decoder.family)

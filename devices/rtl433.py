@@ -14,9 +14,10 @@ _UNITS: dict[str, str] = {
     "C": "°C", "F": "°F", "K": "K", "hPa": "hPa", "kPa": "kPa", "PSI": "psi", "psi": "psi", "bar": "bar",
     "inHg": "inHg", "m_s": "m/s", "km_h": "km/h", "kph": "km/h", "mi_h": "mph", "mph": "mph", "mm": "mm", "in": "in",
     "cm": "cm", "m": "m", "km": "km", "mm_h": "mm/h", "in_h": "in/h", "W": "W", "kW": "kW", "Wh": "Wh", "kWh": "kWh",
-    "VA": "VA", "V": "V", "mV": "mV", "A": "A", "mA": "mA", "lux": "lx", "klux": "klx", "deg": "°", "dB": "dB",
-    "dBm": "dBm", "Hz": "Hz", "MHz": "MHz", "ppm": "ppm", "ppb": "ppb", "ug_m3": "µg/m³", "kg": "kg", "s": "s",
-    "m3": "m³", "L": "L", "l": "L", "gal": "gal", "uS_cm": "µS/cm", "W_m2": "W/m²", "pct": "%", "percent": "%",
+    "VA": "VA", "V": "V", "mV": "mV", "A": "A", "mA": "mA", "lux": "lx", "klux": "klx", "klx": "klx", "deg": "°",
+    "dB": "dB", "dBm": "dBm", "Hz": "Hz", "MHz": "MHz", "ppm": "ppm", "ppb": "ppb", "ug_m3": "µg/m³", "kg": "kg",
+    "s": "s", "m3": "m³", "L": "L", "l": "L", "gal": "gal", "uS_cm": "µS/cm", "W_m2": "W/m²",
+    "pct": "%", "percent": "%",
 }  # fmt: skip
 # What is left of a key without its unit, where the name is not the quantity.
 _NAMES: dict[str, tuple[str | None, str]] = {

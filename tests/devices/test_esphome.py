@@ -2,7 +2,7 @@ import pytest
 from support.readings import NOW, Short, decode
 
 from devices.esphome import EspHome
-from devices.reading import DecodeError, DeviceState
+from devices.reading import DecodeError, DeviceState, Reading
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,32 @@ def test_no_value_and_text_are_no_readings_and_no_errors(payload: str) -> None:
 )
 def test_settings_and_commands_are_no_readings(topic: str) -> None:
     assert decode(EspHome(), topic, "1") == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "reading"),
+    [
+        ("home/ac/climate/living/current_temperature/state", "21.4", ("living", "temperature", 21.4, "°C")),
+        ("ac/climate/living/current_humidity/state", "44", ("living", "humidity", 44, "%")),
+        ("ac/cover/blind/position/state", "40", ("blind", "position", 40, "%")),
+        ("ac/climate/living/current_temperature/state", "nan", None),
+        ("ac/climate/living/target_temperature/state", "22", None),
+        ("ac/climate/living/mode/state", "heat", None),
+        ("ac/fan/f/speed_level/state", "3", None),
+    ],
+)
+def test_what_climates_and_covers_measure_stands_a_level_below(
+    topic: str, payload: str, reading: tuple[str, str, float, str] | None
+) -> None:
+    decoder = EspHome()
+    assert decoder.recognises(topic, payload.encode())
+    expected = [] if reading is None else [Reading(topic.rsplit("/", 4)[0], *reading, None)]
+    assert decoder.decode(topic, payload.encode(), False, NOW) == expected
+
+
+def test_an_object_may_be_named_like_a_level() -> None:
+    assert decode(EspHome(), "ac/sensor/cover/position/state", "1") == []
+    assert EspHome().decode("box/sensor/mode/state", b"1", False, NOW)[0].quantity == "mode"
 
 
 def test_other_trees_that_end_alike_are_left_alone() -> None:

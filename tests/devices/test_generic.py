@@ -37,6 +37,28 @@ def test_what_is_no_measurement_is_no_reading(topic: str, payload: bytes) -> Non
 
 
 @pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ({"temperature": -127, "humidity": 40}, ["humidity"]),
+        ({"temperature": -127.0}, []),
+        ({"water_temperature": -127, "level": -127}, ["level"]),
+        ({"temperature_F": -196.6, "temperature_C": -196.6}, ["temperature"]),
+        ({"temperature": {"value": -127, "unit": "C"}}, []),
+        ({"temperature": {"value": -127, "unit": "F"}}, ["temperature"]),
+        ({"temperature": -126.9}, ["temperature"]),
+    ],
+)
+def test_a_probe_that_does_not_answer_has_no_temperature(body: object, left: list[str]) -> None:
+    """DEVICE_DISCONNECTED_C and _F of the library that nearly every home-made DS18B20 is read with."""
+    assert [short[1] for short in decode(Json(), "a/probe", body)] == left
+
+
+@pytest.mark.parametrize(("payload", "left"), [("-127", 0), ("-127.00 °C", 0), ("-196.6 °F", 0), ("-127 °F", 1)])
+def test_a_plain_probe_that_does_not_answer_has_no_temperature(payload: str, left: int) -> None:
+    assert len(Scalar().decode("a/temperature", payload.encode(), False, NOW)) == left
+
+
+@pytest.mark.parametrize(
     "payload", ["1_000", "٢١", "0x1A", "1,234.5", "1e400", "9" * 5000, "\0", "21.5 bananas", "A003W372", "A" * 5000]
 )
 def test_text_where_the_topic_promises_a_number_is_an_error(payload: str) -> None:

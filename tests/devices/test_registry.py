@@ -186,7 +186,7 @@ def test_families_of_other_packages_are_found_and_their_faults_contained(monkeyp
     assert "gone" not in registry.families
     assert registry.observe("broken/x", b"1", False, NOW) == []
     assert take(registry, "broken/x", b"1") == []
-    assert [failure.reason for failure in registry.failures()] == ["ZeroDivisionError: decode"]
+    assert [failure.reason for failure in registry.failures()] == ["fault: ZeroDivisionError: decode"]
     assert registry.failures_by_family == {"broken": 2}
     assert registry.family("tele/a/SENSOR", b"{}") == "tasmota"
 

@@ -30,6 +30,7 @@ def event(**body: Any) -> list[Reading]:
         ("rain_rate_in_h", None, "precipitation_intensity", "in/h"),
         ("pressure_PSI", None, "pressure", "psi"),
         ("light_lux", None, "illuminance", "lx"),
+        ("light_klx", None, "illuminance", "klx"),
         ("battery_V", None, "voltage", "V"),
         ("supercap_V", "supercap", "voltage", "V"),
         ("current_pv_A", "pv", "current", "A"),

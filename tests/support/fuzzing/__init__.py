@@ -5,11 +5,11 @@
 
 from collections.abc import Callable
 
-from support.fuzzing import dialects, edge, inwards, rules
+from support.fuzzing import devices, dialects, edge, inwards, rules
 
 Target = Callable[[bytes], None]
 
-_PARTS = (edge, rules, dialects, inwards)
+_PARTS = (edge, rules, dialects, inwards, devices)
 SINGLE: dict[str, Target] = {target.__name__: target for part in _PARTS for target in part.TARGETS}
 SEEDS: dict[str, list[bytes]] = {name: seeds for part in _PARTS for name, seeds in part.SEEDS.items()}
 

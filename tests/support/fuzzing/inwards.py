@@ -1,12 +1,10 @@
-"""What comes in from the other side: configuration files, brokers, devices."""
+"""What comes in from the other side: configuration files, brokers."""
 
 import tempfile
 from pathlib import Path
 
 from support import mqttpackets as packets
-from support.samples import families, load, payload
 
-from devices.registry import Registry
 from gateway import config
 from gateway.hub.message import Message
 from gateway.topics import validate_topic
@@ -27,16 +25,6 @@ def configuration(data: bytes) -> None:
             config.load(file, environ={})
         except config.ConfigError:
             pass  # refused: what it is for
-
-
-def device(data: bytes) -> None:
-    """The topic, a line break, the payload: to every family."""
-    name, _, body = data.partition(b"\n")
-    text = name.decode(errors="replace")
-    registry = Registry()
-    for retained in (True, False):
-        registry.observe(text, body, retained, 1e9)
-        registry.decode(text, body, retained, 1e9)
 
 
 class _Chunks:
@@ -86,19 +74,10 @@ def broker(data: bytes) -> None:
             assert len(message.payload) <= 1000
 
 
-def _samples() -> list[bytes]:
-    return [
-        sample["topic"].encode("utf-8", "surrogatepass") + b"\n" + payload(sample)
-        for family in families()
-        for sample in load(family)[:8]
-    ]
-
-
-TARGETS = (configuration, device, broker)
+TARGETS = (configuration, broker)
 
 SEEDS = {
     "configuration": [(ROOT / "config.example.toml").read_bytes()],
-    "device": _samples(),
     "broker": [
         packets.publish("a/b", b"x" * size, qos=qos, mid=7, properties=properties)
         for size in (0, 5, 200, 1200)
