@@ -24,7 +24,7 @@ from gateway.edge.states import State
 from gateway.edge.tcpinfo import Traffic
 from gateway.edge.transport import Transport
 from gateway.edge.websocket import WebSocket, close_reason, declined
-from gateway.errors import INTERNAL_ERROR, NO_PONG, SLOW_CONSUMER, CloseConnection
+from gateway.errors import INTERNAL_ERROR, NO_PONG, NOT_AUTHENTICATED, SLOW_CONSUMER, CloseConnection
 from gateway.hub.batch import solo
 from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Beat, Heartbeat
@@ -238,10 +238,12 @@ class Connection:
                 self.over(end)
 
     def finish(self, code: int, reason: str) -> None:
-        """Close politely once everything before has gone."""
+        """Close politely once everything before has gone; whoever may not read any more gets nothing that waits."""
         if self.state is not State.OPEN or (self._websocket.state is not OPEN and not self._streaming):
             return
         if self.session is not None:
+            if code == NOT_AUTHENTICATED.code:
+                self.line.clear()
             self.session.farewell(code, reason)
         self._leave_hub()
         if self._streaming:

@@ -5,6 +5,7 @@ import base64
 import ipaddress
 import json
 import logging
+import socket
 import ssl
 import time
 
@@ -24,6 +25,7 @@ from gateway.edge.roles import VIEWER, Role
 from gateway.edge.tls import TlsFiles
 from gateway.edge.tokens import Tokens
 from gateway.edge.watch import Watch
+from gateway.hub.outbox import Bounds
 
 HOME = Role("home", subscribe=("home/%u/#", "open"), publish=("cmd/%u",))
 ADMIN = Role("admin", subscribe=("#",), rights=("gateway", "metrics"))
@@ -203,6 +205,35 @@ class TestChange:
                 await say(stays, type="ping", id=1)
                 await receive(stays, "pong")
             watch.cancel()
+
+    async def test_what_still_waits_for_a_revoked_viewer_is_not_told(self, tokens):
+        """A viewer that read slowly got megabytes after its token was revoked, for as long as closing may take."""
+        text = make(tokens, role="admin")
+        bounds = Bounds(soft=64 << 20, hard=64 << 20)
+        async with edge(tokens, bounds=bounds) as e:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            sock.connect(("127.0.0.1", e.port))
+            reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
+            writer.write(
+                "GET /stream?topic=%23 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                f"Authorization: Bearer {text}\r\n\r\n".encode()
+            )
+            got = await reader.readuntil(b'"replayed"')
+            for number in range(400):
+                e.publish("t", f"{number:03} " + "x" * 20_000)
+            await asyncio.sleep(0)
+            [connection] = e.server.connections.values()
+            assert connection.queue_size > 4_000_000
+            Tokens(tokens.path).revoke("ann")
+            Watch(e.server).look()
+            assert connection.queue_size < 300_000, "what the socket was offered already, at most"
+            async with asyncio.timeout(5):
+                while not got.endswith(b"\x88\x18\x11\x31your token was revoked"):
+                    got += await reader.read(1 << 20)
+            assert b"399 x" not in got
+            writer.close()
 
     async def test_a_narrower_role_takes_away_live_what_it_no_longer_has(self, tokens):
         text = make(tokens, role="admin")
