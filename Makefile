@@ -14,7 +14,7 @@ SECONDS ?= 60
 PYTHON2 ?= python2.7
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-without-brokers lint conformance soak fuzz bench deb wheelhouse systemd-test clean
+.PHONY: help demo test test-all test-cluster test-without-brokers lint conformance soak fuzz bench deb wheelhouse systemd-test clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-22s %s\n' "$$name" "$$text"; done
@@ -54,6 +54,10 @@ test-without-brokers: $(STAMP)  ## what needs no broker, e.g. under another Pyth
 test-all: $(STAMP)  ## the long and root-only tests that `make test` leaves out; under 60 minutes
 	@tests/install-debian.sh test-all
 	@$(PYTEST) -q -m slow
+
+test-cluster: $(STAMP)  ## three gateways over three NATS nodes behind HAProxy, each killed in turn; under 8 minutes
+	@tests/install-debian.sh test-cluster
+	@SENSOR_GATEWAY_CLUSTER_SECONDS=180 $(PYTEST) -q -s tests/cluster
 
 conformance: $(STAMP)  ## the edge against the Autobahn test suite for RFC 6455, which needs PYTHON2=python2.7
 	@$(BIN)/python tests/conformance/run.py --python2 $(PYTHON2)

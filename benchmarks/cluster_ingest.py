@@ -1,10 +1,10 @@
 """How fast a gateway stores into a stream of three replicas, each message acknowledged by JetStream.
 
-    python benchmarks/cluster_ingest.py [--count 300000] [--size 120] [--nodes 3]
+    python benchmarks/cluster_ingest.py [--count 300000] [--size 120] [--nodes 3] [--followers 0]
 
 Three `nats-server` nodes, the stand-in broker of `flood.py` at QoS 0 as fast as the gateway reads it, one gateway with
-`log = "jetstream"`. Everything shares the machine. Prints messages/s from the first to the last one stored, and the CPU
-of each process per message.
+`log = "jetstream"`, and on request others that only follow the stream. Everything shares the machine. Prints messages/s
+from the first to the last one stored, and the CPU of each process per message.
 """
 
 import argparse
@@ -56,22 +56,22 @@ async def last_sequence(url: str) -> int:
         await client.close()
 
 
-def run(arguments: argparse.Namespace, folder: Path) -> None:
-    ports, routes = ([free_port() for _ in range(arguments.nodes)] for _ in range(2))
-    mqtt, ws = free_port(), free_port()
-    urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
-    config = folder / "gateway.toml"
+def gateway(folder: Path, number: int, urls: str, mqtt: int, replicas: int) -> Server:
+    """The first one to start follows the broker."""
+    place, ws = folder / f"gateway{number}", free_port()
+    place.mkdir()
+    config = place / "config.toml"
     config.write_text(
         f"""[gateway]
-name = "bench"
-state_dir = "{folder}"
+name = "gateway{number}"
+state_dir = "{place}"
 drain = "0s"
 [history]
 log = "jetstream"
 [history.jetstream]
 urls = [{urls}]
 stream = "bench"
-replicas = {arguments.nodes}
+replicas = {replicas}
 [[upstream]]
 urls = "mqtt://127.0.0.1:{mqtt}"
 protocol = "3.1.1"
@@ -79,6 +79,13 @@ protocol = "3.1.1"
 port = {ws}
 """
     )
+    return start(f"gateway{number}", folder, ["-m", "gateway", "run", "--config", str(config)], ws)
+
+
+def run(arguments: argparse.Namespace, folder: Path) -> None:
+    ports, routes = ([free_port() for _ in range(arguments.nodes)] for _ in range(2))
+    mqtt = free_port()
+    urls = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
     flood = str(Path(__file__).with_name("flood.py"))
     count, size = str(arguments.count), str(arguments.size)
     servers: list[Server] = []
@@ -89,8 +96,7 @@ port = {ws}
                 "broker", folder, [flood, "--port", str(mqtt), "--count", count, "--size", size, "--delay", "0"], mqtt
             )
         )
-        gateway = start("gateway", folder, ["-m", "gateway", "run", "--config", str(config)], ws)
-        servers.append(gateway)
+        servers += [gateway(folder, number, urls, mqtt, arguments.nodes) for number in range(1 + arguments.followers)]
         url = f"nats://127.0.0.1:{ports[0]}"
         before = 0
         while before < 1000:
@@ -116,6 +122,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300_000)
     parser.add_argument("--size", type=int, default=120, help="payload bytes, about")
     parser.add_argument("--nodes", type=int, default=3, help="of the NATS cluster, and replicas of the stream")
+    parser.add_argument("--followers", type=int, default=0, help="gateways beside the one that stores")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         run(parser.parse_args(), Path(folder))
 

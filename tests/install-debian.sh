@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a stage needs and that are missing: as root by apt-get, else it says what to type.
-# usage: tests/install-debian.sh test | test-all | systemd-test | bench
+# usage: tests/install-debian.sh test | test-all | test-cluster | systemd-test | bench
 set -euo pipefail
 
 # Each line: a program that shows that the package is there, and the package.
 case "${1:-}" in
 test) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl) ;;
-test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl nft:nftables ip:iproute2 faketime:faketime systemd-nspawn:systemd-container debootstrap:debootstrap nsenter:util-linux) ;;
+test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl nft:nftables ip:iproute2 faketime:faketime systemd-nspawn:systemd-container debootstrap:debootstrap nsenter:util-linux haproxy:haproxy nginx:nginx-light) ;;
+test-cluster) programs=(mosquitto:mosquitto node:nodejs npm:npm haproxy:haproxy nginx:nginx-light) ;;
 systemd-test) programs=(npm:npm systemd-nspawn:systemd-container nsenter:util-linux) ;;
 bench) programs=(mosquitto:mosquitto) ;;
 *)
-    echo "usage: $0 test | test-all | systemd-test | bench" >&2
+    echo "usage: $0 test | test-all | test-cluster | systemd-test | bench" >&2
     exit 2
     ;;
 esac

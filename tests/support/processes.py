@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 START_LIMIT = 20.0
+LASTING = (15_000, 32_000)  # below net.ipv4.ip_local_port_range as Linux sets it
 
 
 def free_port() -> int:
@@ -20,6 +22,22 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def lasting_port() -> int:
+    """A free port that no outgoing connection is given, for a server that comes back to it after a while."""
+    for _ in range(1000):
+        port = random.randrange(*LASTING)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"no port from {LASTING[0]} to {LASTING[1]} is free")
 
 
 def missing(program: str, package: str) -> RuntimeError:
