@@ -135,9 +135,9 @@ class Freshness:
             if watch.stale:
                 yield _change(watch, self._clock())
 
-    def relimit(self, limits: Callable[[str], float | None], most: int) -> None:
+    def relimit(self, limits: Callable[[str], float | None]) -> None:
         """Go by these times from now on, for topics that are silent already too."""
-        self._limits, self.most = limits, most
+        self._limits = limits
         now = self._clock()
         for watch in list(self._watches.values()):
             after = limits(watch.topic)
@@ -161,7 +161,7 @@ class Freshness:
             self._wheel.remove(watch)
             self._look_at(watch, now)
         for message in self._topics.last(lambda topic: topic not in self._watches and limits(topic) is not None):
-            if len(self._watches) >= most:
+            if len(self._watches) >= self.most:
                 return
             watch = self._watch(message.topic, limits(message.topic), now)
             watch.offset = message.offset

@@ -90,13 +90,15 @@ async def reload(house: House) -> list[str]:
     ring = room.log.ring  # type: ignore[attr-defined] # both logs that there are have one
     ring.limit, ring.age = plan.history, config.history.age
     if registry is not None:
+        # Before the hub asks anew whose messages are kept.
         house.readings.replace(registry)
+        house.freshness.relimit(stale_after(config))
     room.hub.adopt(
         last_values=config.limits.last_values,
         last_values_memory=plan.last_values,
         period=config.heartbeat.interval,
     )
-    house.freshness.relimit(stale_after(config), config.limits.last_values)
+    house.freshness.most = config.limits.last_values
     await house.upstreams.reload(config.upstream, payload_limit=config.limits.payload)
     left = needs_restart(old, config)
     if config != old:

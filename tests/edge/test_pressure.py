@@ -33,6 +33,23 @@ async def test_a_client_that_never_reads_is_ended_after_patience_and_gives_all_b
         sleeper.close()
 
 
+async def test_the_kernel_holds_little_for_a_client_that_never_reads():
+    """By default it would be megabytes of values that are old before they are read, and out of every policy's reach."""
+    async with Edge(bounds=Bounds(soft=1 << 30, hard=1 << 30)) as edge:
+        sleeper = Sleeper(edge.port, "?topic=%23&replay=none")
+        await until(lambda: edge.hub.audiences == 1)
+        size = edge.server.budget.size
+        for _ in range(100):
+            flood(edge, 80)
+            await asyncio.sleep(0)
+        [connection] = edge.server.connections.values()
+        sent = edge.log.newest * len(KIB)
+        assert sent > 8_000_000
+        await until(lambda: connection.queue_size > sent - 400_000)
+        assert edge.server.budget.size - size > sent - 400_000
+        sleeper.close()
+
+
 async def test_one_who_reads_a_little_learns_that_it_was_too_slow():
     bounds = Bounds(soft=16_384, hard=65_536, patience=0.5)
     async with Edge(bounds=bounds) as edge:

@@ -143,7 +143,7 @@ def test_another_time_counts_at_once_for_topics_that_are_silent_already():
     house.publish("y", retained=True)
     house.publish("front_door")
     house.sleep(50)
-    house.freshness.relimit(limits_of([("+topic", 60.0)]), 1000)
+    house.freshness.relimit(limits_of([("+topic", 60.0)]))
     house.sleep(5)
     assert house.changes == []
     house.sleep(7)
@@ -160,7 +160,7 @@ def test_a_longer_time_makes_fresh_again_what_is_not_silent_for_so_long():
     house.publish("x")
     house.publish("y")
     house.sleep(20)
-    house.freshness.relimit(limits_of([("x", 60.0), ("y", 15.0)]), 1000)
+    house.freshness.relimit(limits_of([("x", 60.0), ("y", 15.0)]))
     assert [(change.topic, change.stale, change.stale_after) for _, change in house.changes[2:]] == [("x", False, 60.0)]
     assert [(change.topic, change.stale_after) for change in house.freshness.stale()] == [("y", 15.0)]
     house.sleep(41)
@@ -172,7 +172,7 @@ def test_without_its_time_a_topic_is_fresh_and_learned_again():
     house.publish("x")
     house.publish("front_door")
     house.sleep(20)
-    house.freshness.relimit(limits_of([]), 1000)
+    house.freshness.relimit(limits_of([]))
     assert [(change.topic, change.stale) for _, change in house.changes[2:]] == [("x", False), ("front_door", False)]
     house.sleep(1000)
     assert len(house.changes) == 4
