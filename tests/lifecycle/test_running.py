@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,26 @@ async def test_a_wrong_file_changes_nothing_and_says_why(systemd: Systemd, gatew
     daemon.write_config()
     daemon.reload()
     assert "REFUSED" not in await systemd.until("READY=1")
+
+
+async def test_a_reload_that_systemd_itself_waits_for(systemd: Systemd, gateway: Callable[[str], Daemon]) -> None:
+    """Type=notify-reload (systemd.service(5), from 253 on): after its SIGHUP systemd believes a RELOADING=1 only if
+    MONOTONIC_USEC in the same datagram lies behind the signal, and waits for READY=1; also where the file is wrong."""
+    daemon = gateway(UPSTREAM)
+    await systemd.until("READY=1")
+    for limits in ("subscriptions = 5", "subscriptions = -1", "subscriptions = 6"):
+        daemon.config = f"{UPSTREAM}[limits]\n{limits}\n"
+        daemon.write_config()
+        systemd.heard.clear()
+        sent = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        daemon.reload()
+        ready = await systemd.until("READY=1")
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        [reloading] = [said for said in systemd.heard if "RELOADING=1" in said]
+        stated = re.search(r"^MONOTONIC_USEC=(\d+)$", reloading, re.MULTILINE)
+        assert stated is not None
+        assert sent <= int(stated[1]) <= now
+        assert ("REFUSED" in ready) == ("-1" in limits)
 
 
 async def test_what_needs_a_restart_is_named(gateway: Callable[[str], Daemon]) -> None:

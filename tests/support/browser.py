@@ -19,9 +19,9 @@ FLAGS = [
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser for the length of the block."""
-    program = shutil.which("chromium")
+def chromium(program: str | None = None) -> Iterator[Browser]:
+    """A browser for the length of the block; `program` stands in for the one that is installed."""
+    program = program or shutil.which("chromium")
     assert program, "chromium is not installed and the tests need it: apt-get install chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)

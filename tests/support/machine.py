@@ -22,6 +22,11 @@ class Machine:
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
+    @property
+    def leader(self) -> int:
+        """Its first process, as this machine numbers it."""
+        return self._leader
+
     def run(self, command: str, *, check: bool = True, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Run a shell command inside."""
         done = subprocess.run(

@@ -4,40 +4,19 @@ One machine for all, in the order of a box's life.
 """
 
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support.machine import Machine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
 UNIT = "sensor-gateway"
 GET = (
     "import socket,ssl,sys;s=socket.create_connection(('127.0.0.1',8443),20);"
     "c=ssl._create_unverified_context();s=c.wrap_socket(s);"
     "s.sendall(b'GET /healthz HTTP/1.1\\r\\nHost: localhost:8443\\r\\n\\r\\n');print(s.recv(999)[:15].decode())"
 )
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("deb")
-    done = subprocess.run([sys.executable, ROOT / "debian/build.py", folder], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return next(folder.glob("*.deb"))
-
-
-@pytest.fixture(scope="module")
-def machine(package: Path) -> Iterator[Machine]:
-    with Machine() as booted:
-        (booted.root / "root").mkdir(exist_ok=True)
-        (booted.root / "root/gateway.deb").write_bytes(package.read_bytes())
-        yield booted
 
 
 @pytest.fixture(autouse=True)

@@ -59,3 +59,24 @@ def test_the_units_verify(tmp_path: Path) -> None:
     ours = [line for line in told.stderr.splitlines() if "sensor-gateway" in line and "credentials" not in line]
     assert told.returncode == 0
     assert ours == []
+
+
+def test_the_drop_in_for_newer_systemd_says_what_it_is_meant_for(tmp_path: Path) -> None:
+    """From 253 on systemd takes it; one that is older complains of that type and of nothing else."""
+    service = (UNITS / "sensor-gateway.service").read_text().replace("/usr/bin/sensor-gateway", "/bin/true")
+    (tmp_path / "sensor-gateway.service").write_text(service)
+    folder = tmp_path / "sensor-gateway.service.d"
+    folder.mkdir()
+    (folder / "10-notify-reload.conf").write_text((UNITS / "drop-ins/10-notify-reload.conf").read_text())
+    told = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / "sensor-gateway.service")],
+        capture_output=True,
+        text=True,
+    )
+    version = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout
+    old = int(version.split()[1]) < 253
+    complaints = [line for line in told.stderr.splitlines() if "sensor-gateway" in line]
+    assert told.returncode == 0
+    assert [line.rpartition(": ")[0].rpartition(":")[2] for line in complaints] == (
+        [" Failed to parse service type, ignoring"] if old else []
+    )
