@@ -12,6 +12,7 @@ from gateway.hub.message import Message
 from gateway.hub.wheel import Wheel
 
 REASON = "interval"
+LEAST = 256  # topics known before anybody looks whether some of them have gone quiet
 
 
 class Debtor(Protocol):
@@ -22,9 +23,12 @@ class Debtor(Protocol):
 
 
 class Pace:
-    """One topic of one audience: held back, or free to go. It is on the wheel as long as an interval runs."""
+    """One topic of one audience: held back, or free to go. It is on the wheel only while something is held.
 
-    __slots__ = ("_pacer", "encode", "held", "interval", "slot", "topic")
+    `until` is the time up to which the last value stands.
+    """
+
+    __slots__ = ("_pacer", "encode", "held", "interval", "slot", "topic", "until")
 
     def __init__(self, pacer: "Pacer", topic: str, encode: Callable[[Message], bytes], interval: float) -> None:
         self.topic = topic
@@ -32,26 +36,27 @@ class Pace:
         self.interval = interval
         self.held: Message | None = None
         self.slot: int | None = None
+        self.until = float("-inf")
         self._pacer = pacer
 
     def take(self, message: Message, now: float) -> None:
         """The next message of the topic."""
-        if self.slot is None:
-            self._pacer.run(self, now)
-            self._pacer.release(self, message)
-            return
-        if self.held is not None:
+        if self.held is None:
+            if now >= self.until:
+                self._pacer.run(self, now)
+                self._pacer.release(self, message)
+                return
+            self._pacer.hold(self)
+        else:
             self._pacer.merged(self.held, now)
         self.held = message
         self._pacer.changed()
 
     def due(self, now: float) -> None:
         held, self.held = self.held, None
-        if held is None:
-            self._pacer.rest(self)
-            return
         self._pacer.run(self, now)
-        self._pacer.release(self, held)
+        if held is not None:
+            self._pacer.release(self, held)
 
 
 class _Bill:
@@ -86,7 +91,9 @@ class Pacer:
         self._wheel = wheel
         self.period = period
         self._out = out
-        self._running: dict[str, Pace] = {}
+        self._known: dict[str, Pace] = {}
+        self._most = LEAST
+        self._holding: dict[str, Pace] = {}
         self._ledger = Ledger(REASON)
         self._bill = _Bill(self)
         # What stands in the ledger and is none of a later member's business.
@@ -94,9 +101,13 @@ class Pacer:
         self._last_join = 0
         self._floor: int | None = None
 
+    def __len__(self) -> int:
+        """Topics whose interval may still run."""
+        return len(self._known)
+
     def pace(self, topic: str, encode: Callable[[Message], bytes], interval: float) -> Pace:
-        """The pace of a topic: the one that runs, or a new one."""
-        pace = self._running.get(topic)
+        """The pace of a topic: the one that may still run, or a new one."""
+        pace = self._known.get(topic)
         if pace is None:
             return Pace(self, topic, encode, interval)
         pace.encode, pace.interval = encode, interval
@@ -104,9 +115,10 @@ class Pacer:
 
     def free(self, topic: str) -> None:
         """From now on `topic` goes out as it comes: what is held goes first."""
-        pace = self._running.pop(topic, None)
+        pace = self._known.pop(topic, None)
         if pace is None:
             return
+        self._holding.pop(topic, None)
         self._wheel.remove(pace)
         held, pace.held = pace.held, None
         if held is not None:
@@ -116,14 +128,14 @@ class Pacer:
         """The lowest offset that is held for `member`, or merged and not named to it; None where nothing is."""
         since = self._members[member]
         if self._floor is None:
-            offsets = [pace.held.offset for pace in self._running.values() if pace.held is not None]
+            offsets = [pace.held.offset for pace in self._holding.values() if pace.held is not None]
             if self._ledger.count:
                 offsets.append(self._ledger.first)
             self._floor = min(offsets, default=0)
         if not self._floor or self._floor > since:
             return self._floor or None
         # Something is from before its time.
-        held = [p.held.offset for p in self._running.values() if p.held is not None and p.held.offset > since]
+        held = [p.held.offset for p in self._holding.values() if p.held is not None and p.held.offset > since]
         foreign = self._foreign.get(member)
         if self._ledger.count > (foreign.count if foreign is not None else 0):
             held.append(max(self._ledger.first, since + 1))
@@ -141,7 +153,7 @@ class Pacer:
         self.gone(member)
         if owed.count:
             member.owe(owed)
-        held = [(p, p.held) for p in self._running.values() if p.held is not None and p.held.offset > since]
+        held = [(p, p.held) for p in self._holding.values() if p.held is not None and p.held.offset > since]
         held.sort(key=lambda each: each[1].offset)
         return held
 
@@ -151,11 +163,12 @@ class Pacer:
 
     def end(self) -> None:
         """The audience has no members any more."""
-        for pace in self._running.values():
+        for pace in self._holding.values():
             self._wheel.remove(pace)
             pace.held = None
         self._wheel.remove(self._bill)
-        self._running.clear()
+        self._holding.clear()
+        self._known.clear()
         self._ledger.take()
         self._floor = None
 
@@ -174,12 +187,19 @@ class Pacer:
 
     def run(self, pace: Pace, now: float) -> None:
         """Let the interval of `pace` begin."""
-        self._running[pace.topic] = pace
-        self._wheel.add(pace, now + pace.interval)
+        pace.until = now + pace.interval
+        self._holding.pop(pace.topic, None)
+        known = self._known
+        known[pace.topic] = pace
+        if len(known) > self._most:
+            for quiet in [each for each in known.values() if each.until < now and each.held is None]:
+                del known[quiet.topic]
+            self._most = max(LEAST, 2 * len(known))
 
-    def rest(self, pace: Pace) -> None:
-        """An interval is over in which nothing came."""
-        self._running.pop(pace.topic, None)
+    def hold(self, pace: Pace) -> None:
+        """Something waits for the end of the interval of `pace`."""
+        self._holding[pace.topic] = pace
+        self._wheel.add(pace, pace.until)
 
     def changed(self) -> None:
         """What is held has changed."""

@@ -120,6 +120,25 @@ def test_a_topic_that_comes_seldom_is_not_held_back():
     assert len(house.hub.wheel) == 0
 
 
+def test_a_topic_that_keeps_within_its_interval_wakes_nobody():
+    house = House()
+    viewer = house.join(Subscription("#", interval=1.0))
+    for _ in range(3):
+        house.publish("t")
+        assert len(house.hub.wheel) == 0
+        house.sleep(1.0)
+    assert viewer.offsets == [1, 2, 3]
+
+
+def test_topics_that_went_quiet_are_forgotten():
+    house = House()
+    viewer = house.join(Subscription("#", interval=1.0))
+    for number in range(5000):
+        house.publish(f"t/{number}")
+        house.sleep(0.1)
+    assert len(viewer.audience.pacer) < 1000
+
+
 def test_topics_have_intervals_of_their_own():
     house = House()
     viewer = house.join(Subscription("#", interval=1.0))
