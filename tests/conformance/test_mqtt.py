@@ -5,6 +5,9 @@ from typing import NamedTuple
 import pytest
 from support.conversation import House
 
+from gateway.edge.credentials import Identity
+from gateway.edge.roles import Role
+
 PLAIN, V5 = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a", b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01a"
 ACCEPTED = b"\x20\x02\x00\x00"
 CAPABILITIES = b"\x21\x00\x64\x24\x01\x27\x00\x00\x10\x00\x2a\x00"  # receive maximum, QoS, packet size, shared
@@ -490,3 +493,22 @@ def test_an_end_that_the_gateway_brings_about_has_its_reason_in_5(code: int, rea
     assert packets(new.heard()) == [disconnect(reason, "so it is")]
     assert packets(old.heard()) == []
     assert packets(early.heard()) == [], "3.14: not before CONNACK"
+
+
+def test_what_has_no_packet_of_its_own_is_told_to_whoever_listens() -> None:
+    """3.3.1.2: a PUBLISH of QoS 0 has no answer; and no packet takes a subscription away."""
+    house = House()
+    deaf, listens = house.client("mqtt"), house.client("mqtt")
+    for client in (deaf, listens):
+        client.say(PLAIN + SUBSCRIBED)
+    listens.say(b"\x82\x14\x00\x09\x00\x0f$gateway/events\x00")
+    narrower = Identity(Role("tester", subscribe=("other",)), credential="t", method="token")
+    told = []
+    for client in (deaf, listens):
+        told += packets(client.say(b"\x30\x04\x00\x01tx"))
+        client.session.become(narrower)
+        told += packets(client.heard())
+    assert [packet.partition(b"events")[2] for packet in told] == [
+        b'{"type":"error","id":null,"code":"forbidden","message":"role \\"tester\\" may not publish to t"}',
+        b'{"type":"error","id":null,"code":"forbidden","message":"role \\"tester\\" may not subscribe to t any more"}',
+    ]

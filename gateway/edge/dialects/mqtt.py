@@ -195,11 +195,15 @@ class Mqtt:
         elif isinstance(event, events.Error):
             return self._error(event)
         elif self._connected and not isinstance(event, events.Heartbeat | events.Pong):
-            told = write.told(self._version, EVENTS, _json(event)) if self._subscriptions.listening else b""
+            told = self._told(event)
             if isinstance(event, events.Closing):
                 told += write.disconnect(self._version, Reason.SERVER_SHUTTING_DOWN, event.reason)
             return told
         return b""
+
+    def _told(self, event: events.Event) -> bytes:
+        """What has no packet of its own, for whoever listens."""
+        return write.told(self._version, EVENTS, _json(event)) if self._subscriptions.listening else b""
 
     def _ok(self, event: events.Ok) -> bytes:
         id = event.id
@@ -220,7 +224,7 @@ class Mqtt:
     def _error(self, event: events.Error) -> bytes:
         reason, id = _REASONS.get(event.code, Reason.UNSPECIFIED), event.id
         if not isinstance(id, str):
-            return b""
+            return self._told(event)  # a subscription that the role does not allow any more, a QoS 0 message refused
         if id == SIGN_IN:
             if event.code == "unsupported" and self._welcome is not None:
                 return self._accepted()  # no token is asked for here: everybody may come in
