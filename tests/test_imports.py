@@ -33,7 +33,7 @@ PLAN = (
             *("origin", "hosts", "forwarded", "proxy_protocol", "doors", "rejections", "rate", "failures", "audit"),
             *("x509", "tls", "roles", "tokens", "jwts", "credentials"),
             *("commands", "events", "wire", "dialects", "frames", "thinning", "snapshot", "alone"),
-            *("standing", "news", "replay", "history", "room", "welcome", "publishing", "subscriptions"),
+            *("standing", "news", "replay", "replays", "history", "room", "welcome", "publishing", "subscriptions"),
             *("commandrate", "session"),
             *("http", "modules", "static", "front", "admission"),
             *(

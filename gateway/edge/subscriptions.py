@@ -13,7 +13,7 @@ from gateway.edge.alone import Alone
 from gateway.edge.commands import Id, Subscribe
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.news import News
-from gateway.edge.replay import Replays
+from gateway.edge.replays import Replays
 from gateway.edge.roles import Grant, Role, grant, may_see
 from gateway.edge.room import Room
 from gateway.edge.wire import Line, Wire
