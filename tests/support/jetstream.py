@@ -1,6 +1,7 @@
 """JetStream logs of a test, each on a stream of its own of one real nats-server."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from support.nats import Nats
 from gateway.config import JetStream
 from gateway.hub.message import Message
 from gateway.logs.jetstream import JetStreamLog
+from gateway.logs.natsclient import API, Refusal
 
 _numbers = itertools.count()
 
@@ -50,6 +52,9 @@ class Streams:
 
     async def end(self) -> None:
         for log in self._logs:
+            for stream in (log._settings.stream, f"KV_{log._settings.stream}-leases"):
+                with contextlib.suppress(Refusal):  # two gateways may have had the same
+                    await log.client.ask(f"{API}STREAM.DELETE.{stream}")
             await log.end()
 
 

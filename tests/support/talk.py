@@ -129,10 +129,8 @@ class Talk:
         self.turns: deque[Callable[[], None]] = deque()
         self.told: list[dict[str, Any]] = []
         self.hub = Hub(schedule=self.turns.append, clock=self.clock)
-        options: dict[str, Any] = {"epoch": "e", "limit": limit, "age": age, "clock": self.clock}
-        self.log: MemoryLog = (
-            MemoryLog(self.hub.take, **options) if late is None else LateLog(self.hub.take, window=late, **options)
-        )
+        self.published: list[Message] = []
+        self.log = self.make_log(late, limit=limit, age=age)
         self.desk = Desk(self.turns.append, self.clock)
         room = Room(
             hub=self.hub,
@@ -158,6 +156,11 @@ class Talk:
         self.line.session = self.session
         self.session.start()
 
+    def make_log(self, late: int | None, **options: Any) -> Any:
+        """The log that hands on to the hub."""
+        options |= {"epoch": "e", "clock": self.clock}
+        return MemoryLog(self.hub.take, **options) if late is None else LateLog(self.hub.take, window=late, **options)
+
     def clock(self) -> float:
         return self.now if self._clock is None else self._clock()
 
@@ -166,8 +169,10 @@ class Talk:
 
     def publish(self, topic: str, payload: bytes = b"1", count: int = 1) -> int:
         """Messages from the broker in one turn; the newest offset."""
-        self.log.append([Message(topic, payload, self.now, "u") for _ in range(count)])
-        return self.log.newest
+        messages = [Message(topic, payload, self.now, "u") for _ in range(count)]
+        self.published += messages
+        self.log.append(messages)
+        return int(self.log.newest)
 
     def say(self, **fields: Any) -> None:
         self.session.receive(msgspec.json.encode(fields), text=True)

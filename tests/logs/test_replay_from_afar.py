@@ -1,25 +1,42 @@
+"""Replays of what memory does not hold any more, to real clients: from a file, and from a stream."""
+
 import asyncio
 
+import pytest
 from support.edge import Edge, receive, say
+from support.jetstream import Streams, settled
 
 
-class OnDisk(Edge):
-    """An edge whose log is in a file, with next to nothing in memory."""
+@pytest.fixture(params=["sqlite", "jetstream"])
+async def keeping(request, shared_nats, make_log, stored):
+    """A function that makes an edge whose log is kept elsewhere, with next to nothing in memory; its `stored` waits
+    until all is."""
+    streams = Streams(shared_nats) if request.param == "jetstream" else None
 
-    def __init__(self, make_log, **options):
-        super().__init__()
-        self.log = make_log(limit=20_000, **options)
-        self.log._sink = self.hub.take
-        self.room.log = self.log
+    async def make(**options):
+        edge = Edge()
+        if streams is None:
+            edge.log = make_log(limit=20_000, **options)
+            edge.log._sink = edge.hub.take
+            edge.stored = lambda: stored(edge.log)
+        else:
+            edge.log = await streams.log(edge.hub.take, limit=20_000, upstream="test")
+            edge.stored = lambda: settled(edge.log)
+        edge.room.log = edge.log
+        return edge
+
+    yield make
+    if streams is not None:
+        await streams.end()
 
 
-async def test_a_replay_from_disk_goes_over_to_live_under_publishing(make_log, stored):
-    async with OnDisk(make_log) as edge:
+async def test_a_replay_goes_over_to_live_under_publishing(keeping):
+    async with await keeping() as edge:
         for number in range(4000):
             edge.publish(f"t/{number % 3}", str(number))
             if number % 500 == 0:
-                await stored(edge.log)
-        await stored(edge.log)
+                await edge.stored()
+        await edge.stored()
         assert edge.log.ring.oldest > 3000
         async with edge.connect(f"?topic=%23&replay={edge.log.epoch}:100", max_queue=None) as client:
 
@@ -32,7 +49,7 @@ async def test_a_replay_from_disk_goes_over_to_live_under_publishing(make_log, s
             publishing = asyncio.create_task(publish())
             await receive(client, "welcome")
             got, marks = [], []
-            while not got or got[-1] < 6000:
+            while not marks or got[-1] < 6000:
                 told = await receive(client)
                 if told["type"] == "message":
                     got.append(told["offset"])
@@ -45,11 +62,11 @@ async def test_a_replay_from_disk_goes_over_to_live_under_publishing(make_log, s
             assert marks[0]["complete"] is True
 
 
-async def test_thinned_resume_reads_from_disk(make_log, stored):
-    async with OnDisk(make_log, durable=True) as edge:
+async def test_thinned_resume_reads_what_is_kept(keeping):
+    async with await keeping(durable=True) as edge:
         for number in range(3000):
             edge.publish(f"t/{number % 3}", str(number))
-        await stored(edge.log)
+        await edge.stored()
         async with edge.connect() as client:
             await receive(client, "welcome")
             replay = {"epoch": edge.log.epoch, "offset": 0, "points": 5}
@@ -66,11 +83,11 @@ async def test_thinned_resume_reads_from_disk(make_log, stored):
             assert len(messages) <= 15
 
 
-async def test_another_clients_replay_waits_for_nobody(make_log, stored):
-    async with OnDisk(make_log) as edge:
+async def test_another_clients_replay_waits_for_nobody(keeping):
+    async with await keeping() as edge:
         for number in range(3000):
             edge.publish("t", str(number))
-        await stored(edge.log)
+        await edge.stored()
         async with edge.connect(f"?topic=%23&replay={edge.log.epoch}:0", max_queue=1) as slow, edge.connect() as other:
             await receive(slow, "welcome")
             await receive(other, "welcome")
