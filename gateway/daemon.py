@@ -27,12 +27,13 @@ from gateway.edge.dialects.native import JsonVariant
 from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.dialects.sse import Sse
 from gateway.edge.frames import Desk
-from gateway.edge.front import Front, Resource
+from gateway.edge.front import Front
 from gateway.edge.history import Archive
 from gateway.edge.listeners import SEND_BUFFER
 from gateway.edge.room import Room
 from gateway.edge.rules import access_of, endpoints_of, judge_of
 from gateway.edge.server import Server
+from gateway.edge.visits import Resource
 from gateway.edge.watch import Watch
 from gateway.hub.budget import Budget
 from gateway.hub.freshness import Change, Freshness, Observers, steady_by

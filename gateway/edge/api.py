@@ -9,12 +9,13 @@ import msgspec
 from gateway.edge.connection import Connection
 from gateway.edge.credentials import Identity
 from gateway.edge.dialects.sse import json_of
-from gateway.edge.front import Front, Resource
+from gateway.edge.front import Front
 from gateway.edge.http import Reply, Target
 from gateway.edge.listeners import Endpoint, Listeners
 from gateway.edge.roles import may_see
 from gateway.edge.room import Room
 from gateway.edge.states import State
+from gateway.edge.visits import Resource
 from gateway.hub.readings import Readings
 from gateway.topics import matches, validate_filter
 

@@ -7,26 +7,23 @@ It is accepted and closed with a code and a reason.
 
 import logging
 from collections.abc import Callable, Mapping
-from itertools import chain
-from typing import NamedTuple
 
-import msgspec
 from websockets.http11 import Request
 
 from gateway.edge.audit import audit
-from gateway.edge.commands import Subscribe
-from gateway.edge.credentials import ANONYMOUS, Credentials, Identity, Judge, Refusal, carried
+from gateway.edge.credentials import Identity, Judge, Refusal, carried
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.registry import KINDS, PLAIN_REFUSALS
 from gateway.edge.doors import Door
-from gateway.edge.forwarded import Caller, caller_of
-from gateway.edge.hosts import is_loopback_host, is_own
-from gateway.edge.http import Reply, Target, fault_of, parse_target, resumed, subscription_in
-from gateway.edge.origin import Rule, Verdict, check_origin
+from gateway.edge.forwarded import caller_of
+from gateway.edge.http import Reply, fault_of, parse_target, resumed, subscription_in
+from gateway.edge.origin import Verdict, check_origin
 from gateway.edge.rate import Rate
 from gateway.edge.rejections import Rejections
 from gateway.edge.roles import Role, grant
 from gateway.edge.static import Asset
+from gateway.edge.visits import Access, Events, Peer, Resource, Upgrade, Visit
+from gateway.edge.whoasks import misdirected, who_asks, who_still
 from gateway.errors import NOT_AUTHENTICATED, CloseConnection
 from gateway.hub.ports import CONNECTED, UpstreamStatus
 from gateway.topics import shorten
@@ -36,79 +33,10 @@ log = logging.getLogger("gateway.edge")
 STREAM_PATHS = frozenset({"/", "/stream", "/ws", "/mqtt", "/stomp"})
 EVENTS_PATH = "/events"
 METRICS_PATH = "/metrics"
-LOCAL = "local"
-LOCAL_ROLE = "viewer"
 _METHODS = "GET, HEAD, OPTIONS"
 _CHALLENGE = ("WWW-Authenticate", 'Bearer realm="sensor-gateway"')
 REQUESTS = 10.0  # for data, a second and address: an answer may cost a walk over every topic
 _NOT_STORED = ("Cache-Control", "no-store")
-
-
-class Peer(NamedTuple):
-    """The other end of the socket: its address, whether it is on this machine and came by TLS, the listener's rules.
-
-    `certificate` are the names of the client's certificate, `names` those of ours.
-    """
-
-    address: str
-    loopback: bool
-    secure: bool
-    door: Door = Door()
-    certificate: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-
-
-class Upgrade(NamedTuple):
-    """The request becomes a stream. `close` ends it again right after the handshake, with a code that scripts see."""
-
-    dialect: Dialect
-    subprotocol: str | None
-    identity: Identity | None
-    subscribe: Subscribe | None
-    status: bool
-    address: str
-    close: CloseConnection | None = None
-
-
-class Events(NamedTuple):
-    """The request becomes a stream of Server-Sent Events; `headers` go beside those that every such answer has."""
-
-    identity: Identity
-    subscribe: Subscribe
-    status: bool
-    address: str
-    headers: tuple[tuple[str, str], ...]
-
-
-class Access(msgspec.Struct, frozen=True):
-    """Which pages may come in, and the role of whoever brings no credential ("local", a role's name, or "").
-
-    `allow` are the rules as they are written.
-    """
-
-    rules: list[Rule]
-    missing: str
-    anonymous: str
-    allow: tuple[str, ...] = ()
-
-
-class Resource(NamedTuple):
-    """Something under /api, or /metrics: the right that it needs beside a role ("" for none), and who answers."""
-
-    right: str
-    answer: Callable[[Identity, Target], Reply]
-
-
-class _Visit(NamedTuple):
-    request: Request
-    target: Target
-    peer: Peer
-    caller: Caller
-
-    @property
-    def names_us(self) -> bool:
-        """Whether the Host header is one of our names."""
-        return is_own(self.caller.host, chain(self.peer.door.hosts, self.peer.names))
 
 
 class Front:
@@ -152,7 +80,7 @@ class Front:
             caller = caller_of(request.headers, peer=peer.address, secure=peer.secure, proxies=peer.door.proxies)
         except ValueError as error:
             return Reply.refusal(400, str(error))
-        visit = _Visit(request, target, peer, caller)
+        visit = Visit(request, target, peer, caller)
         if "Upgrade" in request.headers and request.headers["Upgrade"].lower() == "websocket":
             if target.path in STREAM_PATHS or target.path in self._dialects:
                 return self._stream(visit)
@@ -174,19 +102,11 @@ class Front:
 
     def still(self, identity: Identity, door: Door) -> Identity | Refusal:
         """Who somebody is by the rules as they are now."""
-        if identity.method != ANONYMOUS:
-            return self.credentials.still(identity)
-        name = self._anonymous_name(door)
-        if name == LOCAL:
-            name = LOCAL_ROLE if identity.credential == LOCAL else ""
-        role = self.credentials.roles.get(name)
-        if role is None:
-            return Refusal("nobody comes in without a credential any more")
-        return Identity(role, credential=identity.credential)
+        return who_still(identity, door, self.credentials, self.access)
 
     # Streams.
 
-    def _stream(self, visit: _Visit) -> Reply | Upgrade:
+    def _stream(self, visit: Visit) -> Reply | Upgrade:
         verdict = self._origin(visit, self.access.missing)
         if not verdict.allowed:
             return self._rejected(visit, verdict)
@@ -204,7 +124,7 @@ class Front:
         if spoken not in known or (offered and path is None and chosen is None):
             listed = ", ".join(token for token in known if token and not token.startswith("/"))
             return Reply.refusal(400, f"none of the subprotocols offered is spoken here: {listed} are")
-        who = self._who(visit, credentials)
+        who = who_asks(visit, credentials, self.credentials, self.access)
         if isinstance(who, Reply):
             return who
         close = None
@@ -222,11 +142,11 @@ class Front:
             close=close,
         )
 
-    def _origin(self, visit: _Visit, missing: str) -> Verdict:
+    def _origin(self, visit: Visit, missing: str) -> Verdict:
         caller, values = visit.caller, visit.request.headers.get_all("Origin")
         return check_origin(values, host=caller.host, secure=caller.secure, rules=self.access.rules, missing=missing)
 
-    def _rejected(self, visit: _Visit, verdict: Verdict) -> Reply:
+    def _rejected(self, visit: Visit, verdict: Verdict) -> Reply:
         origin = ", ".join(visit.request.headers.get_all("Origin"))
         judge = self.credentials
         told = self.rejections.add(
@@ -238,52 +158,9 @@ class Front:
             audit("origin", "refused", address=visit.caller.address, origin=origin, host=visit.caller.host)
         return Reply.refusal(403, verdict.reason, [("Vary", "Origin")])
 
-    # Who is it.
-
-    def _who(self, visit: _Visit, credentials: Credentials) -> Identity | Refusal | Reply | None:
-        """Who asks; None where somebody may still say so, a Reply where the Host is not ours."""
-        judge, address = self.credentials, visit.caller.address
-        found: Identity | Refusal | None
-        if credentials.header is not None:
-            found = judge.bearer(credentials.header, address)
-        else:
-            found = judge.certificate(visit.peer.certificate)
-            if found is None and visit.caller.proxied:
-                found = judge.proxy(visit.request.headers)
-            if found is None and credentials.subprotocol is not None:
-                found = judge.bearer(credentials.subprotocol, address)
-        if isinstance(found, Refusal):
-            audit("sign-in", "refused", address=address, reason=found.reason)
-        if found is not None:
-            return found
-        return self._anonymous(visit)
-
-    def _anonymous_name(self, door: Door) -> str:
-        return self.access.anonymous if door.anonymous is None else door.anonymous
-
-    def _anonymous(self, visit: _Visit) -> Identity | Reply | None:
-        name = wanted = self._anonymous_name(visit.peer.door)
-        if wanted == LOCAL:
-            if not (visit.peer.loopback and visit.caller.direct):
-                return None
-            name = LOCAL_ROLE
-        role = self.credentials.roles.get(name)
-        if role is None:
-            return None
-        if not visit.names_us:
-            return self._misdirected(visit)
-        if wanted == LOCAL and not is_loopback_host(visit.caller.host):
-            return None
-        return Identity(role, credential=LOCAL if wanted == LOCAL else "anyone")
-
-    def _misdirected(self, visit: _Visit) -> Reply:
-        host = shorten(visit.caller.host)
-        audit("host", "refused", address=visit.caller.address, host=host)
-        return Reply.refusal(421, f'Host "{host}" is not ours: add it to [[listen]] hosts, or sign in')
-
     # Plain HTTP.
 
-    def _preflight(self, visit: _Visit) -> Reply:
+    def _preflight(self, visit: Visit) -> Reply:
         """CORS (Fetch standard, 3.2): what a page of another origin has to ask before it sends a credential."""
         verdict = self._origin(visit, "allow")
         if not verdict.allowed:
@@ -299,12 +176,12 @@ class Front:
             ),
         )
 
-    def _cors(self, visit: _Visit) -> tuple[tuple[str, str], ...]:
+    def _cors(self, visit: Visit) -> tuple[tuple[str, str], ...]:
         origins = visit.request.headers.get_all("Origin")
         allowed = [("Access-Control-Allow-Origin", origins[0])] if origins else []
         return (*allowed, ("Vary", "Origin"))
 
-    def _data(self, visit: _Visit) -> Reply | Events:
+    def _data(self, visit: Visit) -> Reply | Events:
         verdict = self._origin(visit, "allow")
         if not verdict.allowed:
             return self._rejected(visit, verdict)
@@ -316,7 +193,7 @@ class Front:
             return answer._replace(headers=(*answer.headers, *self._cors(visit)))
         return answer
 
-    def _answer(self, visit: _Visit) -> Reply | Events:
+    def _answer(self, visit: Visit) -> Reply | Events:
         path = visit.target.path
         try:
             credentials = carried(visit.request.headers)
@@ -324,9 +201,9 @@ class Front:
             return Reply.refusal(400, str(error))
         if path == METRICS_PATH and visit.peer.door.metrics and credentials.header is None:
             if not visit.names_us:
-                return self._misdirected(visit)
+                return misdirected(visit)
             return self.resources[path].answer(Identity(Role("metrics")), visit.target)
-        who = self._who(visit, credentials)
+        who = who_asks(visit, credentials, self.credentials, self.access)
         if isinstance(who, Reply):
             return who
         if who is None:
@@ -348,7 +225,7 @@ class Front:
         except ValueError as error:
             return Reply.refusal(400, str(error))
 
-    def _events(self, visit: _Visit, who: Identity) -> Reply | Events:
+    def _events(self, visit: Visit, who: Identity) -> Reply | Events:
         if not visit.peer.door.speaks("sse"):
             return Reply.refusal(404, "this listener has no Server-Sent Events")
         if visit.request.method == "HEAD":

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from gateway.config import Config, Listen
 from gateway.edge.credentials import JWT, TOKEN, Judge
 from gateway.edge.doors import Door
-from gateway.edge.front import Access
 from gateway.edge.hosts import own_names
 from gateway.edge.jwts import Jwts
 from gateway.edge.listeners import Endpoint
@@ -15,6 +14,7 @@ from gateway.edge.origin import parse_rule
 from gateway.edge.roles import VIEWER, Role
 from gateway.edge.tls import TlsFiles
 from gateway.edge.tokens import Tokens
+from gateway.edge.visits import Access
 from gateway.errors import GatewayError
 
 TOKENS = "tokens.json"

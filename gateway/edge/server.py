@@ -22,13 +22,14 @@ from gateway.edge.dialects.sse import Sse
 from gateway.edge.doors import Door
 from gateway.edge.drain import Drain
 from gateway.edge.flood import Flood
-from gateway.edge.front import Access, Events, Front, Peer, Upgrade
+from gateway.edge.front import Front
 from gateway.edge.http import Reply, event_stream_head
 from gateway.edge.identities import Identities
 from gateway.edge.listeners import Endpoint, Listeners
 from gateway.edge.proxy_protocol import Source
 from gateway.edge.room import Room
 from gateway.edge.session import Session
+from gateway.edge.visits import Access, Events, Peer, Upgrade
 from gateway.errors import FULL, STOPPING
 from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Heartbeat

@@ -12,8 +12,8 @@ from typing import Any
 
 from gateway import __version__
 from gateway.edge.credentials import Identity
-from gateway.edge.front import Resource
 from gateway.edge.http import Reply, Target
+from gateway.edge.visits import Resource
 from gateway.hub.ports import BLIND, CONNECTED, CONNECTING, REFUSED, WAITING
 from gateway.lifecycle.house import House
 from gateway.metrics import BY_NAME, LATENCY_BUCKETS, PREFIX, RTT_BUCKETS, Metric

@@ -9,7 +9,7 @@ from collections.abc import Coroutine, MutableMapping
 from typing import Any
 
 from gateway.edge.api import status
-from gateway.edge.front import Resource
+from gateway.edge.visits import Resource
 from gateway.errors import GatewayError
 from gateway.lifecycle.answers import answers
 from gateway.lifecycle.figures import Figures

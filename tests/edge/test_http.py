@@ -10,11 +10,11 @@ import pytest
 from support.edge import Edge, receive
 
 from gateway.edge.doors import Door
-from gateway.edge.front import Resource
 from gateway.edge.http import Reply
 from gateway.edge.proxy_protocol import SIGNATURE
 from gateway.edge.roles import VIEWER, Role
 from gateway.edge.tokens import Tokens
+from gateway.edge.visits import Resource
 
 NARROW = Role("viewer", subscribe=("open/#",), deny=("open/secret",))
 

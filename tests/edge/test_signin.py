@@ -18,12 +18,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from gateway.edge.admission import ServerLimits
 from gateway.edge.credentials import Judge
 from gateway.edge.doors import Door
-from gateway.edge.front import Access
 from gateway.edge.incoming import BEFORE_SIGN_IN
 from gateway.edge.jwts import Jwts
 from gateway.edge.roles import VIEWER, Role
 from gateway.edge.tls import TlsFiles
 from gateway.edge.tokens import Tokens
+from gateway.edge.visits import Access
 from gateway.edge.watch import Watch
 from gateway.hub.outbox import Bounds
 

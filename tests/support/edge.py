@@ -17,7 +17,7 @@ from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.doors import Door
 from gateway.edge.flood import Flood
 from gateway.edge.frames import Desk
-from gateway.edge.front import Access, Front
+from gateway.edge.front import Front
 from gateway.edge.listeners import Endpoint
 from gateway.edge.origin import parse_rule
 from gateway.edge.roles import VIEWER, Role
@@ -25,6 +25,7 @@ from gateway.edge.room import Room, SessionLimits
 from gateway.edge.server import Server
 from gateway.edge.static import Asset
 from gateway.edge.tls import Tls
+from gateway.edge.visits import Access
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message

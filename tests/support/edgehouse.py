@@ -15,13 +15,14 @@ from gateway.edge.dialects.msgpack import NativeMsgpack
 from gateway.edge.dialects.native import NAME as JSON
 from gateway.edge.dialects.native import NativeJson
 from gateway.edge.frames import Desk
-from gateway.edge.front import Access, Front
+from gateway.edge.front import Front
 from gateway.edge.listeners import Endpoint
 from gateway.edge.origin import parse_rule
 from gateway.edge.rate import Rate
 from gateway.edge.roles import Role
 from gateway.edge.room import Room, SessionLimits
 from gateway.edge.server import Server
+from gateway.edge.visits import Access
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
