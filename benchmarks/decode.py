@@ -17,8 +17,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support import samples  # noqa: E402
 
+from devices.families import FALLBACKS, FAMILIES, load  # noqa: E402
 from devices.reading import Reading  # noqa: E402
-from devices.registry import FALLBACKS, FAMILIES, Registry, load  # noqa: E402
+from devices.registry import Registry  # noqa: E402
 
 FIGURE = 25.0
 HELD_TO_IT = ("tasmota", "zigbee2mqtt", "shelly_gen1", "shelly_gen2", "esphome")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TypeGuard
 
-from devices import numbers, quantities
+from devices import numbers, quantities, units
 from devices.reading import Reading, Value
 
 _MAX_READINGS = 256
@@ -121,7 +121,7 @@ def _lone(document: Mapping[object, object]) -> bool:
 def _stated(document: Mapping[object, object]) -> str | None:
     for key in _UNIT_KEYS:
         if key in document:
-            return quantities.unit(document[key])
+            return units.unit(document[key])
     return None
 
 
@@ -181,7 +181,7 @@ def _walk(out: list[Reading], device: str, path: str, node: object, time: float 
             quantity, channel = tail, f"{path}.{name}" if path else name
         unit = found[1] or (shared if name == "value" else None) or unit
         if unit is None:
-            unit = quantities.unit(node.get(f"{name}_unit") or node.get(f"{name}Unit"))
+            unit = units.unit(node.get(f"{name}_unit") or node.get(f"{name}Unit"))
         if not is_dead(quantity, found[0], unit):
             out.append(Reading(device, channel, quantity, found[0], unit, time))
 

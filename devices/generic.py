@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from devices import documents, numbers, quantities
+from devices import documents, numbers, quantities, units
 from devices.bounded import MAX_KEY, Bounded
 from devices.reading import DecodeError, DeviceState, Reading
 
@@ -66,7 +66,7 @@ class Scalar:
             online = numbers.availability(payload)
             return () if online is None else (DeviceState(topic.rpartition("/")[0], online),)
         if len(payload) <= 32 and len(topic) <= MAX_KEY:
-            unit = quantities.known_unit(payload.decode("utf-8", "replace"))
+            unit = units.known_unit(payload.decode("utf-8", "replace"))
             if unit is not None:
                 self._units[topic.removesuffix("/unit")] = unit
         return ()

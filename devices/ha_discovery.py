@@ -5,37 +5,18 @@ template is never evaluated: only a plain path into `value_json` (or `value` its
 no reading. What a configuration says is believed for names and units, and may still be wrong.
 """
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from devices import numbers, quantities
+from devices import numbers, quantities, units
 from devices.bounded import MAX_KEY, Bounded
 from devices.generic import BY_UNIT
+from devices.ha_config import COMPONENTS, expand, follow, is_config, plain_path, written_out
 from devices.reading import DecodeError, DeviceState, Reading, Value
 
 _MAX_TOPICS = 5000
 _MAX_PER_TOPIC = 128
 _MAX_CONFIG = numbers.MAX_JSON  # the device form holds a hundred entities in one document
-
-_SHORT = {
-    "stat_t": "state_topic", "val_tpl": "value_template", "unit_of_meas": "unit_of_measurement",
-    "dev_cla": "device_class", "uniq_id": "unique_id", "obj_id": "object_id", "pl_on": "payload_on",
-    "pl_off": "payload_off", "stat_on": "state_on", "stat_off": "state_off",
-    "dev": "device", "avty_t": "availability_topic", "avty": "availability",
-    "pl_avail": "payload_available", "pl_not_avail": "payload_not_available", "cmps": "components", "p": "platform",
-}  # fmt: skip
-_COMPONENTS = frozenset({
-    "sensor", "binary_sensor", "switch", "light", "number", "select", "button", "text", "climate", "cover", "fan",
-    "lock", "update", "event", "device_tracker", "device_automation", "camera", "image", "alarm_control_panel", "tag",
-    "humidifier", "vacuum", "valve", "siren", "scene", "water_heater", "lawn_mower", "device", "notify",
-})  # fmt: skip
-_TEMPLATE = re.compile(
-    r"\s*\{\{-?\s*(value_json|value)((?:\.[A-Za-z_]\w*|\[\s*(?:'[^'\\\]]*'|\"[^\"\\\]]*\"|\d{1,4})\s*\])*)"
-    r"\s*(?:\|\s*(?:float|is_defined)\s*)*-?\}\}\s*",
-    re.ASCII,
-)
-_STEP = re.compile(r"\.([A-Za-z_]\w*)|\[\s*(?:'([^']*)'|\"([^\"]*)\"|(\d+))\s*\]", re.ASCII)
 
 
 class Entity(NamedTuple):
@@ -73,16 +54,16 @@ class HomeAssistantDiscovery:
         self._availability: Bounded[str, tuple[str, str, str, str | None]] = Bounded(_MAX_TOPICS)
 
     def recognises(self, topic: str, payload: bytes) -> bool:
-        return _is_config(topic) or topic in self.entities or topic == "homeassistant/status"
+        return is_config(topic) or topic in self.entities or topic == "homeassistant/status"
 
     def claims(self, topic: str) -> bool:
-        return _is_config(topic) or topic in self._availability or topic == "homeassistant/status"
+        return is_config(topic) or topic in self._availability or topic == "homeassistant/status"
 
     def observe(self, topic: str, payload: bytes, retained: bool, now: float) -> Sequence[DeviceState]:
         if topic == "homeassistant/status":
             online = numbers.availability(payload)
             return () if online is None else (DeviceState("homeassistant", online),)
-        if _is_config(topic):
+        if is_config(topic):
             self._configure(topic, payload)
             return ()
         known = self._availability.get(topic)
@@ -105,15 +86,15 @@ class HomeAssistantDiscovery:
             return
         if len(topic) > MAX_KEY:
             raise DecodeError(f"a configuration's topic may have {MAX_KEY} characters")
-        document = _long(numbers.load_object(payload, _MAX_CONFIG))
+        document = written_out(numbers.load_object(payload, _MAX_CONFIG))
         levels = topic.split("/")
-        component, object_id = levels[-4] if levels[-4] in _COMPONENTS and len(levels) > 4 else levels[-3], levels[-2]
+        component, object_id = levels[-4] if levels[-4] in COMPONENTS and len(levels) > 4 else levels[-3], levels[-2]
         sources: list[tuple[str, str]] = []
         components = document.get("components")
         if isinstance(components, dict):
             shared = {key: value for key, value in document.items() if key != "components"}
             for name, item in list(components.items())[:_MAX_PER_TOPIC]:
-                item = _long(item) if isinstance(item, dict) else {}
+                item = written_out(item) if isinstance(item, dict) else {}
                 if set(item) - {"platform"}:  # reduced to its platform, a component is being removed
                     self._add({**shared, **item}, str(item.get("platform")), str(name), topic, sources)
         else:
@@ -125,9 +106,9 @@ class HomeAssistantDiscovery:
         self, config: dict[str, object], component: str, name: str, topic: str, sources: list[tuple[str, str]]
     ) -> None:
         base = config.get("~")
-        state_topic = _expand(config.get("state_topic"), base)
+        state_topic = expand(config.get("state_topic"), base)
         device = config.get("device")
-        device = _long(device) if isinstance(device, dict) else {}
+        device = written_out(device) if isinstance(device, dict) else {}
         identifiers = device.get("identifiers", device.get("ids"))
         if isinstance(identifiers, list):
             identifiers = identifiers[0] if identifiers else None
@@ -150,8 +131,8 @@ class HomeAssistantDiscovery:
             identity,
             name[:MAX_KEY],
             device_class if isinstance(device_class, str) and len(device_class) <= 64 else None,
-            quantities.unit(config.get("unit_of_measurement")),
-            _path(config.get("value_template")),
+            units.unit(config.get("unit_of_measurement")),
+            plain_path(config.get("value_template")),
             # A switch's payloads are its commands; its states may be spelt otherwise.
             str(config.get("state_on", config.get("payload_on", "ON")))[:MAX_KEY],
             str(config.get("state_off", config.get("payload_off", "OFF")))[:MAX_KEY],
@@ -169,11 +150,11 @@ class HomeAssistantDiscovery:
         self, config: dict[str, object], base: object, identity: str | None, state_topic: str | None
     ) -> None:
         on, off = config.get("payload_available", "online"), config.get("payload_not_available", "offline")
-        topics = [_expand(config.get("availability_topic"), base)]
+        topics = [expand(config.get("availability_topic"), base)]
         several = config.get("availability")
         if isinstance(several, list):
             # A bridge's own state is in most lists, and says nothing of this device.
-            topics += [_expand(_long(item).get("topic"), base) for item in several[-1:] if isinstance(item, dict)]
+            topics += [expand(written_out(item).get("topic"), base) for item in several[-1:] if isinstance(item, dict)]
         for topic in topics:
             if topic and identity and not topic.endswith("/bridge/state"):
                 self._availability[topic] = identity, str(on)[:MAX_KEY], str(off)[:MAX_KEY], state_topic
@@ -211,7 +192,7 @@ class HomeAssistantDiscovery:
 
     def decode(self, topic: str, payload: bytes, retained: bool, now: float) -> list[Reading]:
         entities = self.entities.get(topic)
-        if not payload or not entities or _is_config(topic):
+        if not payload or not entities or is_config(topic):
             return []
         document: object = None
         if any(entity.path for entity in entities.values()):
@@ -222,7 +203,7 @@ class HomeAssistantDiscovery:
         for entity in entities.values():
             if entity.path is None:
                 continue
-            value = _value(entity, _follow(document, entity.path) if entity.path else text)
+            value = _value(entity, follow(document, entity.path) if entity.path else text)
             if value is None:
                 continue
             device = entity.device or topic.rpartition("/")[0] or topic
@@ -237,58 +218,6 @@ class HomeAssistantDiscovery:
                 seen.add((device, channel, quantity))
                 out.append(Reading(device, channel, quantity, value, entity.unit, None))
         return out
-
-
-def _is_config(topic: str) -> bool:
-    if not topic.endswith("/config"):
-        return False
-    levels = topic.split("/")
-    return len(levels) >= 4 and (levels[-3] in _COMPONENTS or (len(levels) > 4 and levels[-4] in _COMPONENTS))
-
-
-def _long(config: dict[str, object]) -> dict[str, object]:
-    """The configuration with abbreviated keys written out; full and short ones may be mixed."""
-    return {_SHORT.get(key, key): value for key, value in config.items()}
-
-
-def _expand(topic: object, base: object) -> str | None:
-    """A topic with "~" at either end replaced by the base topic; None for what is no topic."""
-    if not isinstance(topic, str) or len(topic) > MAX_KEY:
-        return None
-    if isinstance(base, str) and len(base) <= MAX_KEY:
-        if topic.startswith("~"):
-            topic = base + topic[1:]
-        if topic.endswith("~"):
-            topic = topic[:-1] + base
-    return topic
-
-
-def _path(template: object) -> tuple[str | int, ...] | None:
-    """The plain path that a template is, () without one or for `value`; None for anything that needs evaluation."""
-    if template is None or template == "":
-        return ()
-    if not isinstance(template, str) or len(template) > 256:
-        return None
-    found = _TEMPLATE.fullmatch(template)
-    if found is None or (found[1] == "value" and found[2]):
-        return None
-    steps: list[str | int] = []
-    for dotted, single, double, index in _STEP.findall(found[2]):
-        steps.append(int(index) if index else dotted or single or double)
-    if found[1] == "value_json" and not steps:
-        return None
-    return tuple(steps)
-
-
-def _follow(document: object, path: tuple[str | int, ...]) -> object:
-    for step in path:
-        if isinstance(document, dict):
-            document = document.get(step)
-        elif isinstance(document, list) and isinstance(step, int) and step < len(document):
-            document = document[step]
-        else:
-            return None
-    return document
 
 
 def _value(entity: Entity, value: object) -> Value | None:

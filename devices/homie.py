@@ -7,7 +7,7 @@ under any base topic; units and data types come from its attributes. Floats are 
 import re
 from collections.abc import Sequence
 
-from devices import numbers, quantities
+from devices import numbers, quantities, units
 from devices.bounded import MAX_KEY, Bounded
 from devices.reading import DecodeError, DeviceState, Reading, Value
 
@@ -89,11 +89,11 @@ class Homie:
             place = f"{root}/{rest[0]}/{rest[1]}"
             if last == "$datatype":
                 self._types[place] = text
-            elif (unit := quantities.unit(text)) is not None:
+            elif (unit := units.unit(text)) is not None:
                 self._units[place] = unit
         elif len(rest) == 2 and last == "unit":
             # Version 2 has no $unit: a property of that name speaks for its node.
-            unit = quantities.known_unit(text) or quantities.known_unit(text.upper())
+            unit = units.known_unit(text) or units.known_unit(text.upper())
             if unit is not None:
                 self._units[f"{root}/{rest[0]}"] = unit
         return ()
@@ -115,7 +115,7 @@ class Homie:
             for key, item in properties.items() if isinstance(properties, dict) else ():
                 if not isinstance(item, dict) or len(root) + len(node) + len(key) > MAX_KEY:
                     continue
-                kind, unit = item.get("datatype"), quantities.unit(item.get("unit"))
+                kind, unit = item.get("datatype"), units.unit(item.get("unit"))
                 if isinstance(kind, str) and len(kind) <= 32:
                     self._types[f"{root}/{node}/{key}"] = kind
                 if unit is not None:

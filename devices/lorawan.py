@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from devices.numbers import is_number, number, timestamp, truth
-from devices.quantities import QUANTITIES, quantity, snake, unit
+from devices.quantities import QUANTITIES, quantity, snake
 from devices.reading import Reading, Value
+from devices.units import unit
 
 MAX_READINGS = 500  # of one uplink: a LoRaWAN frame has at most 242 bytes
 MAX_KEYS = 2000  # looked at, whether they are readings or not

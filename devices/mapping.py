@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from devices import numbers, quantities
+from devices import numbers, quantities, units
 from devices.bounded import MAX_KEY, Bounded
 from devices.reading import DecodeError, DeviceState, Reading
 
@@ -109,7 +109,7 @@ class Mapping:
     def __init__(self, rule: DeviceRule) -> None:
         self.filter = Filter(rule.filter)
         self.format = rule.format
-        self._readings = [(item, _compile(item.path), quantities.unit(item.unit)) for item in rule.readings]
+        self._readings = [(item, _compile(item.path), units.unit(item.unit)) for item in rule.readings]
         self._last: Bounded[tuple[str, str | None, str], tuple[float, float]] = Bounded(_MAX_CHANNELS)
         self._answer: tuple[str, bytes, float, list[Reading]] | None = None
 

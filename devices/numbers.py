@@ -12,8 +12,8 @@ from datetime import datetime
 
 import msgspec
 
-from devices.quantities import known_unit
 from devices.reading import DecodeError
+from devices.units import known_unit
 
 MAX_JSON = 256 * 1024  # bytes of a document with readings
 MAX_STATE = 4 * 1024 * 1024  # bytes of a document with state: bridge/devices of a large Zigbee network is megabytes

@@ -5,52 +5,23 @@ for the topic; topics of no family fall back to JSON, binary documents and plain
 discovery tells better. Nothing here raises outward: a failure is counted by family and topic.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Sequence
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
 from devices import numbers, quantities
 from devices.bounded import MAX_KEY, Bounded
+from devices.failures import Failure, Failures
+from devices.families import FALLBACKS, FAMILIES, load, third_party
 from devices.ha_discovery import HomeAssistantDiscovery
-from devices.mapping import DeviceRule, Filter, Mapping
+from devices.mapping import DeviceRule
 from devices.reading import DecodeError, Decoder, DeviceState, Reading
+from devices.rules import AUTO, Rules
 from devices.table import DeviceTable
-
-ENTRY_POINTS = "sensor_gateway.devices"
-AUTO = "auto"
-
-# Order decides: what a topic says for certain comes before what a payload's shape suggests.
-FAMILIES: dict[str, str] = {
-    "sparkplug": "devices.sparkplug:Sparkplug",
-    "tts": "devices.tts:TheThingsStack",
-    "chirpstack": "devices.chirpstack:ChirpStack",
-    "shelly_gen2": "devices.shelly_gen2:ShellyGen2",
-    "shelly_gen1": "devices.shelly_gen1:ShellyGen1",
-    "tasmota": "devices.tasmota:Tasmota",
-    "zigbee2mqtt": "devices.zigbee2mqtt:Zigbee2Mqtt",
-    "homie": "devices.homie:Homie",
-    "owntracks": "devices.owntracks:OwnTracks",
-    "frigate": "devices.frigate:Frigate",
-    "theengs": "devices.theengs:Theengs",
-    "ruuvi": "devices.ruuvi:Ruuvi",
-    "rtl_433": "devices.rtl433:Rtl433",
-    "senml": "devices.senml:Senml",
-    "esphome": "devices.esphome:EspHome",
-    "ha_discovery": "devices.ha_discovery:HomeAssistantDiscovery",
-}
-FALLBACKS: dict[str, str] = {
-    "json": "devices.generic:Json",
-    "binary": "devices.binary:Binary",
-    "scalar": "devices.generic:Scalar",
-}
 
 _LOOSE = frozenset(("esphome", "shelly_gen2"))  # their prefix is free: they claim any …/status and …/online
 _MAX_TOPICS = 20_000
 _MAX_CLAIMS = 8 * _MAX_TOPICS  # asked for every message: a miss costs more than an entry
-_MAX_FAILURES = 1000
 _SETTLED = 3  # messages after which a topic that no family recognised is taken for one of none
 _EVENTS = re.compile(
     r"(?:.*/)?(?:actions?|buttons?|click|press|alarms?|events?|event/.*|events/rpc|input_event/.*|longpush/.*|RESULT"
@@ -58,40 +29,11 @@ _EVENTS = re.compile(
     r"|spBv1\.0/.*|rtl_433/.*/events"
 )
 
-_log = logging.getLogger("sensor_gateway.devices")
-
-
-class Failure(NamedTuple):
-    """How often a family's decoder failed on a topic, and how it did the last time."""
-
-    family: str
-    topic: str
-    times: int
-    reason: str
-
-
-class _Rule(NamedTuple):
-    filter: Filter
-    decoder: Decoder | None
-    name: str | None
-    area: str | None
-    keep_all: bool
-
 
 class _Choice(NamedTuple):
     decoder: Decoder | None  # None: one of the fallbacks, by payload
     generation: int
     seen: int
-
-
-_NO_RULE = _Rule(Filter("#"), None, None, None, False)
-
-
-def load(target: str) -> Decoder:
-    """A decoder by its `module:Class`."""
-    module, _, name = target.partition(":")
-    decoder: Decoder = getattr(import_module(module), name)()
-    return decoder
 
 
 class Registry:
@@ -101,42 +43,19 @@ class Registry:
         self.table = DeviceTable()
         self._families: dict[str, Decoder] = {name: load(target) for name, target in FAMILIES.items()}
         self._fallbacks: dict[str, Decoder] = {name: load(target) for name, target in FALLBACKS.items()}
-        self._load_plugins()
+        self._families |= third_party({*self._families, *self._fallbacks})
         discovery = self._families["ha_discovery"]
         assert isinstance(discovery, HomeAssistantDiscovery)
         self._discovery = discovery
         self._changing = [decoder for decoder in self._families.values() if hasattr(decoder, "generation")]
         self._named = [decoder for decoder in self._families.values() if hasattr(decoder, "names")]
         self._eventful = [decoder for decoder in self._families.values() if hasattr(decoder, "events")]
-        self._rules = [self._rule(rule) for rule in rules]
-        self._by_topic: Bounded[str, _Rule] = Bounded(_MAX_TOPICS)
+        self._rules = Rules(rules, {**self._families, **self._fallbacks})
         self._choices: Bounded[str, _Choice] = Bounded(_MAX_TOPICS)
         self._claims: Bounded[str, tuple[Decoder, ...]] = Bounded(_MAX_CLAIMS)
         self._keep: Bounded[str, bool] = Bounded(_MAX_CLAIMS)
         self.generation = self._counted()  # changes whenever a topic that nobody claimed may be claimed now
-        self._failures: Bounded[tuple[str, str], tuple[int, str]] = Bounded(_MAX_FAILURES)
-        self.failures_by_family: dict[str, int] = {}
-
-    def _load_plugins(self) -> None:
-        for point in entry_points(group=ENTRY_POINTS):
-            if point.name in self._families or point.name in self._fallbacks:
-                _log.warning("family %s of %s is left out: the name is taken", point.name, point.value)
-                continue
-            try:
-                self._families[point.name] = point.load()()
-            except Exception as error:  # other people's code: it must not keep the gateway from starting
-                _log.warning("family %s of %s is left out: %s", point.name, point.value, error)
-
-    def _rule(self, rule: DeviceRule) -> _Rule:
-        decoder: Decoder | None = None
-        if rule.readings:
-            decoder = Mapping(rule)
-        elif rule.family not in (AUTO, ""):
-            decoder = self._families.get(rule.family) or self._fallbacks.get(rule.family)
-            if decoder is None:
-                known = ", ".join((AUTO, *self.families))
-                raise ValueError(f"unknown family {rule.family!r} for {rule.filter!r}, expected one of {known}")
-        return _Rule(Filter(rule.filter), decoder, rule.name or None, rule.area or None, rule.keep == "all")
+        self._failures = Failures()
 
     @property
     def families(self) -> list[str]:
@@ -185,10 +104,10 @@ class Registry:
             try:
                 states = decoder.observe(topic, payload, retained, now)
             except DecodeError as error:
-                self._failed(decoder.family, topic, str(error))
+                self._failures.count(decoder.family, topic, str(error))
                 continue
             except Exception as error:  # a decoder's own fault must not stop the way of the message
-                self._failed(decoder.family, topic, f"fault: {type(error).__name__}: {error}")
+                self._failures.count(decoder.family, topic, f"fault: {type(error).__name__}: {error}")
                 continue
             changed += [state for state in states if self.table.state(state.device, state.online, now)]
         # Only here can a family come to know a base topic, a device or an entity that makes more topics its own.
@@ -200,23 +119,6 @@ class Registry:
         return changed
 
     # ── readings ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _rule_of(self, topic: str) -> _Rule:
-        if not self._rules:
-            return _NO_RULE
-        rule = self._by_topic.get(topic)
-        if rule is None:
-            matching = [candidate for candidate in self._rules if candidate.filter.match(topic) is not None]
-            rule = _Rule(
-                _NO_RULE.filter,
-                next((found.decoder for found in matching if found.decoder is not None), None),
-                next((found.name for found in matching if found.name), None),
-                next((found.area for found in matching if found.area), None),
-                any(found.keep_all for found in matching),
-            )
-            if len(topic) <= MAX_KEY:
-                self._by_topic[topic] = rule
-        return rule
 
     def _choose(self, topic: str, payload: bytes) -> Decoder:
         choice = self._choices.get(topic)
@@ -245,11 +147,11 @@ class Registry:
 
     def family(self, topic: str, payload: bytes = b"") -> str:
         """The family that decodes this topic, "mapping" for one of the configuration's."""
-        return (self._rule_of(topic).decoder or self._choose(topic, payload)).family
+        return (self._rules.of(topic).decoder or self._choose(topic, payload)).family
 
     def decode(self, topic: str, payload: bytes, retained: bool, now: float) -> list[Reading]:
         """The readings of a message, `now` being when it was received (Unix seconds). Never raises."""
-        rule = self._rule_of(topic)
+        rule = self._rules.of(topic)
         decoder: Decoder | None = None
         try:
             decoder = rule.decoder or self._choose(topic, payload)
@@ -257,16 +159,16 @@ class Registry:
                 readings = decoder.decode(topic, payload, retained, now)
             except numbers.NotFinite as error:
                 # One dead sensor (nan) makes the whole document invalid: counted, and the others' values saved.
-                self._failed(decoder.family, topic, str(error))
+                self._failures.count(decoder.family, topic, str(error))
                 readings = decoder.decode(topic, numbers.without_nonfinite(payload), retained, now)
             if readings and topic in self._discovery.entities and decoder is not self._discovery:
                 readings = self._enriched(topic, readings)
                 self.table.name(readings[0].device, self._discovery.name(topic), None)
         except DecodeError as error:
-            self._failed(decoder.family if decoder else AUTO, topic, str(error))
+            self._failures.count(decoder.family if decoder else AUTO, topic, str(error))
             return []
         except Exception as error:  # a decoder's own fault must not stop the way of the message
-            self._failed(decoder.family if decoder else AUTO, topic, f"fault: {type(error).__name__}: {error}")
+            self._failures.count(decoder.family if decoder else AUTO, topic, f"fault: {type(error).__name__}: {error}")
             return []
         if readings:
             self.table.take(readings, topic, now, decoder.family)
@@ -280,7 +182,7 @@ class Registry:
         May be called in a thread beside `decode`.
         """
         try:
-            decoder = self._rule_of(topic).decoder or self._choose(topic, payload)
+            decoder = self._rules.of(topic).decoder or self._choose(topic, payload)
             try:
                 readings = decoder.decode(topic, payload, retained, now)
             except numbers.NotFinite:
@@ -313,7 +215,7 @@ class Registry:
         """Whether every message of the topic counts (presses, alarms, partial updates), not only the latest."""
         keep = self._keep.get(topic)
         if keep is None:
-            keep = self._rule_of(topic).keep_all or _EVENTS.fullmatch(topic) is not None
+            keep = self._rules.of(topic).keep_all or _EVENTS.fullmatch(topic) is not None
             keep = keep or any(decoder.events(topic) for decoder in self._eventful)
             if len(topic) <= MAX_KEY:
                 self._keep[topic] = keep
@@ -321,15 +223,14 @@ class Registry:
 
     # ── for people ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _failed(self, family: str, topic: str, reason: str) -> None:
-        topic = topic[:MAX_KEY]
-        self.failures_by_family[family] = self.failures_by_family.get(family, 0) + 1
-        count, _ = self._failures.get((family, topic), (0, ""))
-        self._failures[family, topic] = count + 1, reason[:200]
+    @property
+    def failures_by_family(self) -> dict[str, int]:
+        """How often each family failed, ever."""
+        return self._failures.by_family
 
     def failures(self) -> Sequence[Failure]:
         """Failed decodes by family and topic, for at most 1,000 of them; `failures_by_family` counts all."""
-        return [Failure(family, topic, *entry) for (family, topic), entry in self._failures.items()]
+        return self._failures.all()
 
     def devices(self, now: float) -> list[dict[str, Any]]:
         """What `/api/devices` shows: see `DeviceTable.snapshot`; names of the configuration win over learned ones."""

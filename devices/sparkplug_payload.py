@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from devices.numbers import MAX_STATE, is_number
-from devices.quantities import unit
 from devices.reading import DecodeError, Value
+from devices.units import unit
 
 MAX_MEMBERS = 20_000  # metrics of one message
 MAX_NAME = 512  # characters of a metric's name

@@ -8,9 +8,21 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from devices import numbers, quantities
+from devices import numbers, quantities, units
 from devices.bounded import MAX_KEY
 from devices.reading import DeviceState, Reading
+from devices.tasmota_keys import (
+    DRIVERS,
+    ENERGY,
+    IDENTITY,
+    KEYS,
+    PRESSURE_UNIT,
+    TRUE_FALSE,
+    UNIT_KEYS,
+    WIND,
+    ZIGBEE,
+    Keys,
+)
 
 _KIND = re.compile(r"SENSOR|STATE|LWT|RESULT|UPTIME|MARGINS|HASS_STATE|(?:INFO|POWER|STATUS|ENERGY)\d*")
 _PREFIXES = ("tele", "stat", "cmnd")
@@ -19,58 +31,6 @@ _SWITCH = re.compile(r"POWER\d*")
 _INDEX = re.compile(r"[-_.]\d.*|[-.].*")  # what distinguishes several of one driver: DS18B20-2, VL53L0X_1
 _NUMBERED = re.compile(r"([A-Za-z]+)(\d{1,2})")
 _INPUT = re.compile(r"(?:Switch|Button)\d*")
-
-_T, _P, _S = "TempUnit", "PressureUnit", "SpeedUnit"
-KEYS: dict[str, tuple[str, str | None]] = {
-    # key: (quantity, unit, or the document-wide key that states it)
-    "Temperature": ("temperature", _T), "Humidity": ("humidity", "%"), "DewPoint": ("dew_point", _T),
-    "HeatIndex": ("heat_index", _T), "Pressure": ("pressure", _P), "SeaPressure": ("sea_level_pressure", _P),
-    "QNH": ("sea_level_pressure", _P), "Illuminance": ("illuminance", "lx"), "Ambient": ("illuminance", "lx"),
-    "Gas": ("gas_resistance", "kΩ"), "CarbonDioxide": ("carbon_dioxide", "ppm"), "CO2": ("carbon_dioxide", "ppm"),
-    "eCO2": ("eco2", "ppm"), "TVOC": ("volatile_organic_compounds_parts", "ppb"), "Moisture": ("moisture", "%"),
-    "CF1": ("cf1", "µg/m³"), "CF2.5": ("cf2_5", "µg/m³"), "CF10": ("cf10", "µg/m³"), "PM1": ("pm1", "µg/m³"),
-    "PM1_0": ("pm1", "µg/m³"), "PM2_5": ("pm25", "µg/m³"), "PM4_0": ("pm4", "µg/m³"),
-    "PM2.5": ("pm25", "µg/m³"), "PM4": ("pm4", "µg/m³"), "PM10": ("pm10", "µg/m³"), "UvIndex": ("uv_index", None),
-    "UVI": ("uv_index", None), "UvLevel": ("uv_level", None), "Distance": ("distance", "cm"),
-    "Battery": ("battery", "%"),
-    "Voltage": ("voltage", "V"), "Current": ("current", "A"), "Power": ("power", "W"), "Frequency": ("frequency", "Hz"),
-    "ActivePower": ("power", "W"),
-    "ApparentPower": ("apparent_power", "VA"), "ReactivePower": ("reactive_power", "var"),
-    "RSSI": ("signal_strength", "dBm"), "Speed": ("speed", _S), "Weight": ("weight", "kg"), "OBJTMP": ("objtmp", _T),
-    "AMBTMP": ("ambtmp", _T), "Position": ("position", "%"), "CCT": ("color_temperature", "K"),
-    "LinkQuality": ("link_quality", None), "BatteryPercentage": ("battery", "%"), "BatteryVoltage": ("voltage", "V"),
-    "RMSVoltage": ("voltage", "V"), "RMSCurrent": ("current", "A"), "Lux": ("illuminance", "lx"),
-}  # fmt: skip
-_ENERGY: dict[str, tuple[str, str | None]] = {
-    **KEYS,
-    "Total": ("energy", "kWh"), "Today": ("energy_today", "kWh"), "Yesterday": ("energy_yesterday", "kWh"),
-    "Period": ("energy_period", "Wh"), "Factor": ("power_factor", None), "PhaseAngle": ("phase_angle", "°"),
-    "ExportActive": ("energy_returned", "kWh"), "ImportActive": ("energy_import", "kWh"),
-    "ImportReactive": ("reactive_energy_import", "kvarh"), "ExportReactive": ("reactive_energy_export", "kvarh"),
-    "TotalTariff": ("energy_tariff", "kWh"), "ExportTariff": ("energy_returned_tariff", "kWh"),
-    "Energy": ("energy", "kWh"), "CurrentNeutral": ("current_neutral", "A"),
-}  # fmt: skip
-_ZIGBEE: dict[str, tuple[str, str | None]] = {
-    **KEYS,
-    "Power": ("switch", None), "Occupancy": ("occupancy", None), "Contact": ("opening", None),
-    "Motion": ("motion", None),
-    "Water": ("water_leak", None), "Fire": ("smoke", None), "Tamper": ("tamper", None),
-}  # fmt: skip
-_TRUE_FALSE = {quantity for quantity, _ in _ZIGBEE.values()} - {quantity for quantity, _ in KEYS.values()}
-# What a driver means by a key that others use for something else.
-_DRIVERS: dict[tuple[str, str], tuple[str, str | None]] = {
-    ("AS3935", "Distance"): ("distance", "km"),
-    ("VL53L0X", "Distance"): ("distance", "mm"),
-    ("VL53L1X", "Distance"): ("distance", "mm"),
-    ("TOF10120", "Distance"): ("distance", "mm"),
-}
-_IDENTITY = frozenset(("Id", "Type", "Address", "MAC", "Mac", "Device", "Name", "Endpoint", "Group", "TotalStartTime"))
-_WIND = {
-    "Speed": ("wind_speed", _S, {"Act": "", "Avg": "_avg", "Min": "_min", "Max": "_max"}),
-    "Dir": ("wind_direction", "°", {"Deg": "", "Avg": "_avg", "Min": "_min", "Max": "_max", "Range": "_range"}),
-}  # fmt: skip
-_UNIT_KEYS = {_T: "°C", _P: "hPa", _S: "km/h"}
-Keys = dict[str, tuple[str, str | None]]
 _DEEPEST = 4
 
 
@@ -141,10 +101,10 @@ class _Document:
         self.device = device
         self.now = now
         self.out: list[Reading] = []
-        self.units = _UNIT_KEYS
-        for key in _UNIT_KEYS:
+        self.units = UNIT_KEYS
+        for key in UNIT_KEYS:
             if key in body:
-                self.units = {name: quantities.unit(body.get(name)) or usual for name, usual in _UNIT_KEYS.items()}
+                self.units = {name: units.unit(body.get(name)) or usual for name, usual in UNIT_KEYS.items()}
                 break
         stated = body.get("Time")
         # 19 characters are a wall clock without a zone, by far the commonest case: no need to parse it.
@@ -162,7 +122,7 @@ class _Document:
         if kind == "STATE" or kind == "HASS_STATE" or kind == "STATUS11":
             self.state()
         elif kind == "ENERGY":
-            self.sensor("ENERGY", body, _ENERGY, 1)
+            self.sensor("ENERGY", body, ENERGY, 1)
         elif kind == "SENSOR" or kind == "STATUS8" or kind == "STATUS10":
             self.sensors()
         elif kind == "RESULT":
@@ -176,9 +136,9 @@ class _Document:
                 if name == "ZbReceived":
                     self.zigbee(value)  # type: ignore[arg-type]
                 else:
-                    self.sensor(name, value, _ENERGY if name == "ENERGY" else KEYS, 1)  # type: ignore[arg-type]
+                    self.sensor(name, value, ENERGY if name == "ENERGY" else KEYS, 1)  # type: ignore[arg-type]
             elif kind is str:
-                if name not in _UNIT_KEYS and name != "Time":
+                if name not in UNIT_KEYS and name != "Time":
                     self.contact(name, value)
             elif name not in ("Epoch", "Time"):
                 self.value(None, name, value, KEYS)
@@ -218,10 +178,10 @@ class _Document:
             owner, _, last = self.device.rpartition("/")
             if owner and _HEX4.fullmatch(last) and node.get("Device") == f"0x{last}":
                 self.device = owner
-            local = quantities.unit(node.get(_P))
+            local = units.unit(node.get(PRESSURE_UNIT))
             if local is not None:
-                self.units = {**self.units, _P: local}
-            self.sensor(name, node, _ZIGBEE, 1)
+                self.units = {**self.units, PRESSURE_UNIT: local}
+            self.sensor(name, node, ZIGBEE, 1)
 
     def sensor(self, channel: str, values: dict[str, object], keys: Keys, level: int) -> None:
         device, time, units, out = self.device, self.time, self.units, self.out
@@ -238,13 +198,13 @@ class _Document:
             elif kind is dict:
                 if level >= _DEEPEST:
                     continue
-                if key in _WIND:
+                if key in WIND:
                     self.wind(channel, key, value)  # type: ignore[arg-type]
                 elif key in keys:
                     for part, item in value.items():  # type: ignore[attr-defined]
                         self.value(f"{channel}.{part}", key, item, keys)
                 else:
-                    self.sensor(f"{channel}.{key}", value, keys if keys is _ZIGBEE else KEYS, level + 1)  # type: ignore[arg-type]
+                    self.sensor(f"{channel}.{key}", value, keys if keys is ZIGBEE else KEYS, level + 1)  # type: ignore[arg-type]
             elif kind is list:
                 for index, item in enumerate(value[:64]):  # type: ignore[index]
                     self.value(f"{channel}.{index}", key, item, keys)
@@ -256,7 +216,7 @@ class _Document:
                     out.append(Reading(device, channel, "presence", on, None, time))
 
     def wind(self, channel: str, key: str, values: dict[str, object]) -> None:
-        quantity, unit, parts = _WIND[key]
+        quantity, unit, parts = WIND[key]
         for part, suffix in parts.items():
             value = values.get(part)
             if numbers.is_number(value):
@@ -265,13 +225,13 @@ class _Document:
 
     def value(self, channel: str | None, key: str, value: object, keys: Keys) -> None:
         """One value of any kind, with every exception that a key or driver may need."""
-        if key in _IDENTITY or not (isinstance(value, bool) or numbers.is_number(value)):
+        if key in IDENTITY or not (isinstance(value, bool) or numbers.is_number(value)):
             return
         assert isinstance(value, int | float)
         driver = _INDEX.sub("", channel) if channel else ""
-        known = _DRIVERS.get((driver, key)) or keys.get(key)
+        known = DRIVERS.get((driver, key)) or keys.get(key)
         if known is None:
-            if not key.isidentifier() and keys is _ZIGBEE:
+            if not key.isidentifier() and keys is ZIGBEE:
                 return  # an attribute without a name: cluster and number
             numbered = _NUMBERED.fullmatch(key)
             known = keys.get(numbered[1]) if numbered else None
@@ -282,7 +242,7 @@ class _Document:
             quantity = "wind_speed"
         if isinstance(value, bool) and quantities.measures(quantity):
             return
-        if quantity in _TRUE_FALSE and keys is _ZIGBEE:
+        if quantity in TRUE_FALSE and keys is ZIGBEE:
             if value not in (0, 1):
                 return
             value = bool(value)
@@ -295,5 +255,5 @@ class _Document:
         self.out.append(Reading(self.device, channel, quantity, value, unit, self.time, flag))
 
 
-_ODD = frozenset(("distance", "speed")) | frozenset(_TRUE_FALSE)
+_ODD = frozenset(("distance", "speed")) | frozenset(TRUE_FALSE)
 _ODD_CHANNELS = frozenset(("DS",))  # DS18B20 and DS18S20: sentinels to look for

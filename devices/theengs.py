@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 
 from devices.numbers import availability, is_number, load_object, truth
-from devices.quantities import known_unit
 from devices.reading import DecodeError, DeviceState, Reading
+from devices.units import known_unit
 
 _BLE = "BTtoMQTT"
 _UNDECODED = "undecoded"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from devices import numbers, quantities
+from devices import numbers, quantities, units
 from devices.bounded import MAX_KEY, Bounded
 from devices.reading import DecodeError, DeviceState, Reading
 
@@ -56,7 +56,7 @@ def _property(key: str) -> tuple[str, str | None] | None:
         return None
     glued = re.fullmatch(r"(.*[^\W\d_])\s*(°[CF]|%|hPa|lx|ppm)", key)
     if glued:
-        return quantities.quantity(glued[1]), quantities.unit(glued[2])
+        return quantities.quantity(glued[1]), units.unit(glued[2])
     suffixed = _SUFFIX.fullmatch(key)
     if suffixed and suffixed[1] in _USUAL:
         return quantities.snake(key), _USUAL[suffixed[1]][1]
@@ -248,5 +248,5 @@ def _collect(exposes: object, into: dict[str, tuple[str | None, bool]], level: i
             continue
         name, access = item.get("property"), item.get("access")
         if isinstance(name, str) and len(name) <= 64 and len(into) < _MAX_PROPERTIES and "features" not in item:
-            into[name] = quantities.unit(item.get("unit")), isinstance(access, int) and bool(access & 2)
+            into[name] = units.unit(item.get("unit")), isinstance(access, int) and bool(access & 2)
         _collect(item.get("features"), into, level + 1)

@@ -4,9 +4,10 @@ from importlib.metadata import EntryPoint
 import pytest
 from support.readings import NOW, encode, short
 
-from devices import registry as registry_module
+from devices import families
+from devices.families import FALLBACKS, FAMILIES, load
 from devices.reading import DeviceState, Reading
-from devices.registry import FALLBACKS, FAMILIES, Registry, load
+from devices.registry import Registry
 from devices.simulator import Fleet
 
 
@@ -172,13 +173,13 @@ class Broken:
 
 
 def points(monkeypatch: pytest.MonkeyPatch, *found: EntryPoint) -> None:
-    monkeypatch.setattr(registry_module, "entry_points", lambda group: [p for p in found if p.group == group])
+    monkeypatch.setattr(families, "entry_points", lambda group: [p for p in found if p.group == group])
 
 
 def test_families_of_other_packages_are_found_and_their_faults_contained(monkeypatch: pytest.MonkeyPatch) -> None:
-    group = registry_module.ENTRY_POINTS
-    monkeypatch.setattr(registry_module, "ThirdParty", Broken, raising=False)
-    here = "devices.registry:ThirdParty"
+    group = families.ENTRY_POINTS
+    monkeypatch.setattr(families, "ThirdParty", Broken, raising=False)
+    here = "devices.families:ThirdParty"
     names = {"broken": here, "gone": "no.such:Thing", "tasmota": here}
     points(monkeypatch, *(EntryPoint(name, target, group) for name, target in names.items()))
     registry = Registry()
@@ -280,7 +281,7 @@ def test_what_is_remembered_of_topics_is_bounded() -> None:
     registry = Registry([Rule("nothing")])
     for number in range(20_500):
         registry.decode(f"t/{number}", b"1", False, NOW)
-    assert len(registry._choices) == len(registry._by_topic) == 20_000
+    assert len(registry._choices) == len(registry._rules._by_topic) == 20_000
     for number in range(160_500):
         registry.claims(f"t/{number}")
     assert len(registry._claims) == 160_000
@@ -304,7 +305,7 @@ def test_topics_of_kilobytes_are_decoded_and_not_remembered() -> None:
     for topic, payload in unreadable.items():
         registry.observe(topic, payload, True, NOW)
     registry.decode(f"{long}/temperature", b"broken", False, NOW)
-    held = [registry._choices, registry._claims, registry._keep, registry._by_topic, registry._failures]
+    held = [registry._choices, registry._claims, registry._keep, registry._rules._by_topic, registry._failures._topics]
     for decoder in (*registry._families.values(), *registry._fallbacks.values()):
         held += [value for value in vars(decoder).values() if isinstance(value, dict)]
     assert max(len(str(key)) for table in held for key in table) < 1000

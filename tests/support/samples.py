@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from devices import quantities
+from devices import quantities, units
 from devices.reading import DeviceState, Reading
 from devices.registry import Registry
 
@@ -94,7 +94,7 @@ def _same_value(wanted: dict[str, Any], reading: Reading) -> bool:
         if unit is None:
             return False
         try:
-            value = quantities.convert(float(value), unit, wanted["unit"])
+            value = units.convert(float(value), unit, wanted["unit"])
         except ValueError:
             return False
     return math.isclose(float(value), float(wanted["value"]), rel_tol=1e-6, abs_tol=1e-12)

@@ -10,9 +10,10 @@ from typing import Any
 
 from support.samples import NOW, families, load, payload
 
+from devices.families import FALLBACKS, FAMILIES
+from devices.families import load as decoder_of
 from devices.reading import DecodeError, Reading
-from devices.registry import FALLBACKS, FAMILIES, Registry
-from devices.registry import load as decoder_of
+from devices.registry import Registry
 
 BETWEEN = b"\n--\n"
 MESSAGES = 8
