@@ -18,6 +18,7 @@ logger = logging.getLogger("gateway.history")
 HEARTBEAT = 1.0  # seconds
 MISSED = 3  # heartbeats
 RETRY = 0.2  # seconds
+ANSWER = 1.5  # seconds; while there is no leader nobody answers, and the next one is asked the sooner
 BUSY_POLL = 0.002
 MOST = 512  # records handed on at once
 
@@ -110,7 +111,9 @@ class Follower:
         }
         self._heard = self._loop.time()
         await self._client.ask(
-            f"{API}CONSUMER.CREATE.{self._stream}.{name}", {"stream_name": self._stream, "config": config}
+            f"{API}CONSUMER.CREATE.{self._stream}.{name}",
+            {"stream_name": self._stream, "config": config},
+            within=ANSWER,
         )
         self.consumers += 1
         return name

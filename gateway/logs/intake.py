@@ -89,9 +89,11 @@ class Intake:
                 handed.append(message)
             kept.append(message)
             size += len(message.payload)
+            if told:
+                self._hand(kept, handed, size)
+                kept, handed, size = [], [], 0
+                told.pop()()
         self._hand(kept, handed, size)
-        for tell in told:
-            tell()
 
     def message(self, record: Record, told: list[Callable[[], None]] | None = None) -> Message | None:
         """The message of a record, None where it is none for viewers. `told`: the record is new; who is to hear of it

@@ -1,11 +1,11 @@
 """Messages as the stream holds them: payload, subject, and one header with what NATS has no place for. Pure.
 
-`Sensor-Gateway: TIME;FLAGS;MID;SIZE;UPSTREAM` and, for a topic too long for a subject, `;TOPIC` as JSON. `Nats-Msg-Id`
-is `UPSTREAM:TERM:COUNTER`: TERM is the revision of the lease under which the message was taken in, so that a repeated
+`Sensor-Gateway: TIME;FLAGS;MID;SIZE;UPSTREAM` and, for a topic too long for a subject, `;LENGTH`: so many bytes of
+topic stand before the payload (a server takes 64 KiB of headers, a topic may have as much). `Nats-Msg-Id` is
+`UPSTREAM:TERM:COUNTER`: TERM is the revision of the lease under which the message was taken in, so that a repeated
 publish is known, and so is the publish of a gateway that has lost its lease without knowing it yet.
 """
 
-import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ MQTT = "Nmqtt-Pub"
 BARRIER = "/term"
 GAP = "/gap"
 ROOM = 512
-"""Bytes of headers that a message takes at most, besides a long topic."""
+"""Bytes of headers that a message takes at most."""
 
 
 class Identity(NamedTuple):
@@ -75,14 +75,15 @@ class Records:
         """The upstream of which messages were lost, "" where none were."""
         return topic_of(subject[len(self._gaps) :]) if subject.startswith(self._gaps) else ""
 
-    def write(self, message: Message) -> tuple[str, str]:
-        """Subject and header of a message."""
+    def write(self, message: Message) -> tuple[str, str, bytes]:
+        """Subject, header and payload of a message."""
         subject = self.subjects[message.topic]
         time = "" if message.timestamp is None else repr(message.timestamp)
         header = f"{time};{'r' if message.retained else ''};{message.mid};{message.size};{message.upstream}"
-        if self.subjects.is_long(subject):
-            header += ";" + json.dumps(message.topic)
-        return subject, header
+        if not self.subjects.is_long(subject):
+            return subject, header, message.payload
+        topic = message.topic.encode()
+        return subject, f"{header};{len(topic)}", topic + message.payload
 
     def read(
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None, *, offset: int, stored: float
@@ -93,7 +94,11 @@ class Records:
             topic = self.subjects.topic(subject)
             return Message(topic, payload, stored, self._upstream, offset=offset) if topic else None
         time, flags, mid, size, upstream, *long = header.split(";", 5)
-        topic = json.loads(long[0]) if long else self.subjects.topic(subject)
+        if long:
+            length = int(long[0])
+            topic, payload = payload[:length].decode(), payload[length:]
+        else:
+            topic = self.subjects.topic(subject)
         if not topic:
             return None
         return Message(

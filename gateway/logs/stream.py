@@ -13,7 +13,7 @@ logger = logging.getLogger("gateway.history")
 
 SECOND = 1_000_000_000
 DUPLICATES = 120.0  # seconds for which the servers know a message id
-OLDEST_SERVER = "2.14"
+OLDEST_SERVER = "2.12"
 
 
 class StreamState(NamedTuple):

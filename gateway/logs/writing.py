@@ -26,6 +26,7 @@ FORGET = 60.0  # seconds after which the servers may have forgotten the message 
 STRIDE = 64  # messages sent before others have their turn
 FULL = 4 << 20  # bytes that wait before the source has to
 FULL_MESSAGES = 20_000
+LONGEST_TOPIC = 65_535  # bytes (MQTT 5.0, 1.5.4)
 OVERHEAD = 200  # bytes of a message beside its payload
 
 _DUPLICATES = 10201  # err_code: the batch holds a message id that the stream has
@@ -40,6 +41,7 @@ class Entry(NamedTuple):
     counter: int
     subject: str
     header: str
+    payload: bytes
     message: Message | None
 
 
@@ -103,13 +105,12 @@ class Writer:
         for message in messages:
             self._cut(message)
             self._put(*self._records.write(message), message)
-            self._size += len(message.payload) + OVERHEAD
         if durable is not None:
             self._durables.append((self._counter, durable))
 
     def tell(self, subject: str) -> None:
         """Store a record for the other gateways in its place behind what waits."""
-        self._put(subject, "", None)
+        self._put(subject, "", b"", None)
 
     def came_back(self, counter: int) -> Message | None:
         """What was appended under this counter, when the stream hands it on."""
@@ -139,9 +140,10 @@ class Writer:
             except Exception as error:  # nats-py raises several kinds where the connection is closed or lost
                 logger.debug("history: not unsubscribed: %s", error)
 
-    def _put(self, subject: str, header: str, message: Message | None) -> None:
+    def _put(self, subject: str, header: str, payload: bytes, message: Message | None) -> None:
         self._counter += 1
-        self._queue.append(Entry(self._counter, subject, header, message))
+        self._size += len(payload) + OVERHEAD
+        self._queue.append(Entry(self._counter, subject, header, payload, message))
         if message is not None:
             self._under_way[self._counter] = message
         self._idle.clear()
@@ -149,7 +151,7 @@ class Writer:
 
     def _cut(self, message: Message) -> None:
         """What the servers would never take goes on without its payload, as above `[limits] payload`."""
-        if len(message.payload) > self._client.max_payload - ROOM:
+        if len(message.payload) > self._client.max_payload - ROOM - LONGEST_TOPIC:
             size, message.payload = len(message.payload), b""
             message.size = size
             self._warn(
@@ -171,9 +173,8 @@ class Writer:
                 await self._store(batch)
                 for _ in batch:
                     entry = self._queue.popleft()
-                    if entry.message is not None:
-                        self._size -= len(entry.message.payload) + OVERHEAD
-                        self.stored += 1
+                    self._size -= len(entry.payload) + OVERHEAD
+                    self.stored += entry.message is not None
                 self._acknowledged = batch[-1].counter
                 self._told = ""
                 self.settle()
@@ -183,7 +184,7 @@ class Writer:
         batch: list[Entry] = []
         size = 0
         for entry in islice(self._queue, MOST):
-            size += len(entry.message.payload) if entry.message is not None else 0
+            size += len(entry.payload)
             if size > MOST_BYTES and batch:
                 break
             batch.append(entry)
@@ -232,8 +233,9 @@ class Writer:
                 headers["Nats-Batch-Sequence"] = str(number)
                 if number == last:
                     headers["Nats-Batch-Commit"] = "1"
-            payload = entry.message.payload if entry.message is not None else b""
-            await self._client.publish(entry.subject, payload, reply=reply if number == last else "", headers=headers)
+            await self._client.publish(
+                entry.subject, entry.payload, reply=reply if number == last else "", headers=headers
+            )
             if number % STRIDE == 0:
                 await asyncio.sleep(0)
         try:

@@ -51,7 +51,8 @@ class Streams:
         return log
 
     async def end(self) -> None:
-        for log in self._logs:
+        logs, self._logs = self._logs, []
+        for log in logs:
             for stream in (log._settings.stream, f"KV_{log._settings.stream}-leases"):
                 with contextlib.suppress(Refusal):  # two gateways may have had the same
                     await log.client.ask(f"{API}STREAM.DELETE.{stream}")
