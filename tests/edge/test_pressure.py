@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import pytest
 from support.edge import Edge, receive, say
 from support.sleeper import Sleeper, until
 
@@ -67,6 +68,7 @@ async def test_one_who_reads_a_little_learns_that_it_was_too_slow():
         sleeper.close()
 
 
+@pytest.mark.timing
 async def test_ninety_who_never_read_share_what_waits_and_a_healthy_one_has_all_of_it():
     async with Edge() as edge:
         sleepers = [Sleeper(edge.port, "?topic=%23&replay=none") for _ in range(90)]
