@@ -66,7 +66,7 @@ PLAN = (
             "sqlite",
             "history",
             "diskhistory",
-            *("natsclient", "stream", "subjects", "records", "following", "reading", "lease", "writing"),
+            *("natsclient", "subjects", "records", "stream", "following", "reading", "lease", "writing"),
             *("intake", "turns", "jetstream", "streamhistory"),
             "choose",
         ),

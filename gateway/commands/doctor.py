@@ -1,5 +1,6 @@
 """`doctor`: looks at everything that a gateway needs, and says of each thing that it is well, or how to mend it."""
 
+import asyncio
 import os
 import resource
 import shutil
@@ -65,7 +66,10 @@ def examine(path: Path | None, *, wall: float | None = None) -> Iterator[Check]:
         yield from _broker(upstream, status)
     yield from _certificates(config, now)
     yield from _limits(config)
-    yield from _disk(config)
+    if config.history.log == "jetstream":
+        yield _shared_log(config)
+    else:
+        yield from _disk(config)
     yield _clock(now)
     if status is None:
         yield from _ports(config)
@@ -191,6 +195,19 @@ def _disk(config: Config) -> Iterator[Check]:
     if _is_card(folder) and config.history.commit < 10.0:
         text = f"an SD card that is written every {format_duration(config.history.commit)}"
         yield Check("disk wear", WARNING, text, '[history] commit = "10s" or rarer spares it')
+
+
+def _shared_log(config: Config) -> Check:
+    settings = config.history.jetstream
+    try:
+        from gateway.logs.stream import examine_stream
+
+        fault = asyncio.run(examine_stream(settings, CONNECT))
+    except GatewayError as error:
+        return Check("shared log", FAILURE, str(error), f"do the NATS servers run? {', '.join(settings.urls)}")
+    if fault:
+        return Check("shared log", FAILURE, fault, "the same [history.jetstream] on every gateway, or another stream")
+    return Check("shared log", OK, f"the stream {settings.stream} is in reach")
 
 
 def _is_card(folder: Path) -> bool:

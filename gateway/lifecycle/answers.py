@@ -140,7 +140,7 @@ def _topic_facts(house: House, topic: str) -> TopicFacts:
         size=(last.size or len(last.payload)) if last is not None else 0,
         retained=last.retained if last is not None else False,
         upstreams=[(s.name, s.state, s.reason or "") for s in house.upstreams.states()],
-        followed_by=[link.name for link in house.upstreams.links if _follows(link.settings, topic)],
+        followed_by=[each.name for each in house.config.upstream if _follows(each, topic)],
         similar=similar,
         decode_failure="; ".join(f"{f.family} failed {f.times} times: {f.reason}" for f in failures),
     )

@@ -60,14 +60,17 @@ Received = Callable[[Msg], Awaitable[None]]
 
 
 class NatsClient:
-    """One connection for everything. `changed(connected)` is told when it is lost and when it is back."""
+    """One connection for everything. `changed(connected)` is told when it is lost and when it is back.
+
+    `failure` is what kept it from connecting last.
+    """
 
     def __init__(self, settings: JetStream, *, name: str, changed: Callable[[bool], None]) -> None:
         self._settings = settings
         self._name = name
         self._changed = changed
         self._client = _Client()
-        self._failure = ""
+        self.failure = ""
         self._closing = False
 
     @property
@@ -107,7 +110,7 @@ class NatsClient:
             pending_size=PENDING,
             **options,
         )
-        self._failure = ""
+        self.failure = ""
 
     async def close(self) -> None:
         """End the connection."""
@@ -170,9 +173,9 @@ class NatsClient:
 
     async def _failed(self, error: Exception) -> None:
         text = _text(error)
-        if self._closing or text == self._failure:
+        if self._closing or text == self.failure:
             return
-        self._failure = text
+        self.failure = text
         urls = ", ".join(self._settings.urls)
         level = logging.DEBUG if self._client.is_connected else logging.WARNING
         logger.log(level, "history: NATS (%s): %s; trying on", urls, text)
@@ -183,7 +186,7 @@ class NatsClient:
             self._changed(False)
 
     async def _back(self) -> None:
-        self._failure = ""
+        self.failure = ""
         url = self._client.connected_url
         logger.info("history: connected to NATS again: %s", url.netloc if url is not None else "")
         self._changed(True)

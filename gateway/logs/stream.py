@@ -1,5 +1,6 @@
 """The stream that holds the log: made if it is absent, checked if it is present, and what it is known by."""
 
+import asyncio
 import hashlib
 import logging
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 from gateway.config import JetStream
 from gateway.errors import GatewayError
 from gateway.logs.natsclient import API, NOT_FOUND, NatsClient, Refusal
+from gateway.logs.records import Records
 from gateway.units import format_duration, format_size
 
 logger = logging.getLogger("gateway.history")
@@ -59,6 +61,26 @@ async def open_stream(client: NatsClient, settings: JetStream, subjects: list[st
         text = "; ".join(faults)
         raise GatewayError(f"stream {settings.stream} is not what [history.jetstream] says: {text}")
     return state_of(info)
+
+
+async def examine_stream(settings: JetStream, seconds: float) -> str:
+    """What is wrong with the stream, "" where nothing is or the first gateway will make it. Changes nothing.
+
+    Raises GatewayError where NATS does not answer within `seconds`, or cannot be signed in to.
+    """
+    client = NatsClient(settings, name="doctor", changed=lambda connected: None)
+    try:
+        await asyncio.wait_for(client.connect(), seconds)
+        info = await client.ask(f"{API}STREAM.INFO.{settings.stream}")
+    except TimeoutError:
+        raise GatewayError(f"no NATS server answers: {client.failure or 'silence'}") from None
+    except Refusal as refusal:
+        if refusal.code == NOT_FOUND:
+            return ""
+        raise
+    finally:
+        await client.close()
+    return "; ".join(differences(wanted(settings, Records(settings.prefix).held(settings.topics)), info["config"]))
 
 
 async def look_at(client: NatsClient, stream: str) -> StreamState:

@@ -41,6 +41,7 @@ class Link:
 
     Messages go to `publisher`, changes of state to `listener`. `gateway` is the gateway's name, for its own topics.
     `durable`: QoS 1 is acknowledged when the publisher says so, and QoS 2 filters are subscribed at QoS 1.
+    `shared`: other gateways take turns with this one over one log, which has the last values whoever took them in.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class Link:
         gateway: str = "sensor-gateway",
         payload_limit: int = 256 * 1024,
         durable: bool = False,
+        shared: bool = False,
     ) -> None:
+        self._shared = shared
         self.counters = Counters()
         self._settings = settings
         self._listener = listener
@@ -225,7 +228,7 @@ class Link:
             logger.warning("upstream %s: tls.insecure: any certificate of %s is believed", self.name, address.url)
         accepted = await self._versions.speak(address.url, partial(self._open, address))
         # A process that has just begun has no last values, whatever session the broker kept for the one before it.
-        resumed = accepted.session_present and self._connections > 0
+        resumed = accepted.session_present and (self._connections > 0 or self._shared)
         await self._following.subscribe(self._session, session_present=resumed)
         if self._following.is_all_refused:
             raise UpstreamError(self._following.refusals(), slow=True)

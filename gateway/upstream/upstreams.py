@@ -161,4 +161,5 @@ class Upstreams:
             gateway=self._gateway,
             payload_limit=self._payload_limit,
             durable=self._durable,
+            shared=self._turns is not None,
         )

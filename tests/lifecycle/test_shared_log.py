@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import pytest
 from support.daemon import Daemon
@@ -350,3 +353,47 @@ async def test_a_stream_that_was_made_anew_ends_the_gateway_with_a_failure(house
         await client.close()
     assert "the stream was made anew" in one.log
     await until(partial(ready, two))
+
+
+async def test_a_gateway_alone_that_starts_again_stores_no_retained_value_a_second_time(house: House) -> None:
+    one = house.gateway("one")
+    await holder(one)
+    with MqttPublisher(house.broker.port) as publisher:
+        publisher.publish("t/kept", "1", qos=1, retain=True)
+        await until(lambda: offset(one) > 1)
+        newest = offset(one)
+        one.stop()
+        one.start()
+        await until(lambda: follows(one))
+        publisher.publish("t/live", "2", qos=1)
+        await until(lambda: '"t/live"' in get(one, "/api/topics")[1])
+    topics = json.loads(get(one, "/api/topics")[1])["topics"]
+    assert [(each["topic"], each["offset"] <= newest) for each in topics] == [("t/kept", True), ("t/live", False)]
+
+
+async def test_doctor_looks_at_the_stream(house: House) -> None:
+    one = house.gateway("one")
+    other = Daemon(house.config("two").replace('"64 MiB"', '"32 MiB"'))
+    try:
+        other.write_config()
+        told = []
+        for config in (one.config_file, other.config_file):
+            command = [sys.executable, "-m", "gateway", "doctor", "--config", str(config)]
+            told.append(await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True))
+        house.nats.stop()
+        told.append(await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True))
+    finally:
+        other.close()
+    assert "shared log: the stream sensor-gateway is in reach" in told[0].stdout
+    assert "shared log: max_bytes is 64 MiB, expected 32 MiB" in told[1].stdout
+    assert "shared log: no NATS server answers: " in told[2].stdout
+
+
+async def test_without_nats_py_the_start_says_what_is_missing(house: House, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(house.config("one").replace("{folder}", str(tmp_path)).replace("{port}", "0"))
+    code = "import sys; sys.modules['nats'] = None; from gateway.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", "--config", str(config)]
+    ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 1
+    assert 'log = "jetstream" needs nats-py: pip install "sensor-gateway[cluster]"' in ended.stderr
