@@ -45,6 +45,17 @@ test("holes are drawn where something was lost, not where less was asked for", (
   assert.deepEqual(["slow-consumer", "history-expired", "upstream", "restart", "interval"].map(tearsHole), [true, true, true, true, false]);
 });
 
+test("at a time held what was said last before it, but nothing where something is missing", () => {
+  const buffer = new SlotBuffer(BUFFER_SLOTS - 1);
+  buffer.add(1000.2, 5);
+  buffer.add(1000.7, 3);
+  buffer.add(1010, 7);
+  const held = [999, 1000, 1005, 1010, 1500].map((time) => buffer.at(time));
+  assert.deepEqual(held, [null, { low: 3, high: 5 }, { low: 3, high: 5 }, { low: 7, high: 7 }, { low: 7, high: 7 }]);
+  buffer.tear(1010);
+  assert.deepEqual([buffer.at(1005), buffer.at(1010)], [null, { low: 7, high: 7 }]);
+});
+
 test("what is older than the range is forgotten, also after a long silence", () => {
   const buffer = new SlotBuffer(BUFFER_SLOTS - 1);
   buffer.add(1000, 1);

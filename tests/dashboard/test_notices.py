@@ -65,6 +65,23 @@ def test_stale_values_are_greyed(page: Page, stream: Stream, daemon: Daemon, pub
     expect(page.get_by_role("article")).to_have_count(0)
 
 
+def test_an_age_is_told_once_where_it_is_the_same(
+    page: Page, stream: Stream, daemon: Daemon, publisher: Publisher
+) -> None:
+    for quantity in ("temperature", "humidity"):
+        publisher.publish(f"home/kitchen/{quantity}", "20.5")
+    page.goto(f"http://127.0.0.1:{daemon.port}/")
+    card = page.get_by_role("article")
+    expect(card.get_by_role("listitem")).to_have_count(2)
+    own = card.locator(".label .age")
+    expect(own).to_have_text(["", ""])
+    stream.say(type="stale", topic="home/kitchen/humidity", age=90, stale_after=30)
+    expect(own).to_have_text([re.compile(r"now|\d+ s"), ""])
+    stream.say(type="stale", topic="home/kitchen/temperature", age=90, stale_after=30)
+    expect(own).to_have_text(["", ""])
+    expect(page.locator("article[data-stale] .head .age")).to_have_text(re.compile(r"now|\d+ s ago"))
+
+
 def test_a_device_that_is_gone(page: Page, stream: Stream, daemon: Daemon, publisher: Publisher) -> None:
     opened(page, daemon, publisher)
     device = page.get_by_role("article").get_by_role("heading").get_attribute("title")

@@ -108,6 +108,21 @@ export class SlotBuffer {
   }
 
   /**
+   * What held at a time: the values of its slot, or the last before it; null where there was none, or something is missing.
+   * @param {number} time
+   * @returns {{low: number, high: number} | null}
+   */
+  at(time) {
+    const oldest = Math.max(-1, this.#newest - BUFFER_SLOTS);
+    for (let slot = Math.min(this.#newest, Math.floor(time / this.width)); slot > oldest; slot--) {
+      const place = slot % BUFFER_SLOTS;
+      if (this.#hole[place]) return null;
+      if (!Number.isNaN(this.#last[place])) return { low: this.#low[place], high: this.#high[place] };
+    }
+    return null;
+  }
+
+  /**
    * Lowest, highest and mean of the slots' last values between two times; null where there are none.
    * @param {number} from
    * @param {number} until

@@ -48,12 +48,12 @@ export class CardView {
     setAttribute(this.element, "data-state", device.state);
     const newest = this.#newest(now);
     setText(this.age, offline ? "" : newest === null ? "age unknown" : newest < 1 || this.#single ? age(newest) : `${age(newest)} ago`);
-    let gone = true;
+    const gone = this.#rows.every((row) => isAbsent(device, row.series));
     for (const row of this.#rows) {
       const absent = isAbsent(device, row.series);
-      gone &&= absent;
       const old = row.secondsOld(now);
-      row.render(now, absent, !this.#single && newest !== null && (old === null || old - newest > WORTH_A_WORD));
+      const older = newest !== null && (old === null || old - newest > WORTH_A_WORD);
+      row.render(now, absent, !this.#single && (older || (absent && !gone)));
     }
     setAttribute(this.element, "data-stale", gone ? "" : null);
   }

@@ -87,14 +87,14 @@ export class ChartTable {
 }
 
 /**
- * What a reading was at a time; a span where it was several values.
+ * What a reading was at a time, as long as nothing newer was said; a span where it was several values.
  * @param {SlotBuffer | undefined} buffer
  * @param {number} time
  * @param {string} unit with a blank before it
  * @returns {string | null} null where there was none
  */
 export function valueAt(buffer, time, unit) {
-  const at = buffer?.summary(time, time) ?? null;
+  const at = buffer?.at(time) ?? null;
   if (at === null) return null;
   return at.low === at.high ? `${number(at.low)}${unit}` : `${number(at.low)} … ${number(at.high)}${unit}`;
 }

@@ -125,7 +125,8 @@ export class Overview {
     for (const title of this.#sections.keys()) if (!titles.has(title)) this.#sections.delete(title);
     arrange(this.sections, sections);
     this.#spread(groups);
-    this.#tools(all, single);
+    const readings = groups.reduce((sum, { cards: found }) => sum + found.reduce((count, { series }) => count + series.length, 0), 0);
+    this.#tools(all, readings, single);
   }
 
   /**
@@ -139,10 +140,11 @@ export class Overview {
   }
 
   /**
-   * @param {number} all
+   * @param {number} all frames
+   * @param {number} readings in them
    * @param {boolean} single
    */
-  #tools(all, single) {
+  #tools(all, readings, single) {
     const { store, route } = this.#context;
     this.by.forEach((button, index) => setAttribute(button, "aria-pressed", String((index === 1) === single)));
     const quantities = quantitiesOf(store);
@@ -152,7 +154,7 @@ export class Overview {
       this.quantity.value = route.quantity ?? "";
     }
     this.absent.checked = route.state === "absent";
-    setText(this.count, single ? `${all} readings` : `${all} ${all === 1 ? "device" : "devices"} · ${store.series.size} readings`);
+    setText(this.count, `${single ? "" : `${all} ${all === 1 ? "device" : "devices"} · `}${readings} ${readings === 1 ? "reading" : "readings"}`);
     this.more.hidden = all <= this.#shown;
     setText(this.more, `Show more of ${all}`);
     const filtered = route.q || route.quantity || route.state;

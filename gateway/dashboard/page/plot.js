@@ -67,6 +67,7 @@ export class Plot {
   #now;
   #observer;
   #settling = false;
+  #pointed = () => {};
   #zoomed;
 
   /**
@@ -106,6 +107,7 @@ export class Plot {
         series: [{}, ...series],
         bands: lines.map(({ swatch }, index) => ({ series: [index * 3 + 1, index * 3 + 2], fill: () => colour(swatch, 0.18) })),
         hooks: {
+          setCursor: [() => this.#pointed()],
           drawClear: [(/** @type {any} */ plot) => shadeHoles(plot, colour(parent, 0.07))],
           setScale: [
             (/** @type {any} */ plot, /** @type {string} */ name) => {
@@ -136,12 +138,17 @@ export class Plot {
   /** @param {(at: {time: number, left: number, top: number} | null) => void} moved the slot below the pointer, and where that is */
   onCursor(moved) {
     const { over } = this.#plot;
-    over.addEventListener("pointermove", () => {
+    let before = "";
+    // uPlot tells of it anew with all new data, too.
+    this.#pointed = () => {
       const { idx, left, top } = this.#plot.cursor;
       const time = this.#plot.data[0][idx];
-      moved(time === undefined ? null : { time, left: left + over.offsetLeft + MARGIN, top: top + over.offsetTop + MARGIN });
-    });
-    over.addEventListener("pointerleave", () => moved(null));
+      const at = time === undefined || left < 0 ? null : { time, left: left + over.offsetLeft + MARGIN, top: top + over.offsetTop + MARGIN };
+      const now = JSON.stringify(at);
+      if (now === before) return;
+      before = now;
+      moved(at);
+    };
   }
 
   /**
