@@ -1,4 +1,4 @@
-"""A machine with a real systemd as its first process: an overlay of this one's files in systemd-nspawn. Needs root."""
+"""A machine with a real systemd as its first process: an overlay in systemd-nspawn. Needs root."""
 
 import os
 import subprocess
@@ -13,9 +13,13 @@ _STATES = ("running", "degraded")  # the overlay brings units along that have no
 
 
 class Machine:
-    """A context manager: booted on entry, gone at the end with all that was written in it."""
+    """A context manager: booted on entry, gone at the end with all that was written in it.
 
-    def __init__(self) -> None:
+    `below` is the root whose files it has and leaves as they are: this machine's own, or one made by debootstrap.
+    """
+
+    def __init__(self, below: Path = Path("/")) -> None:
+        self._below = below
         self._folder = tempfile.TemporaryDirectory(prefix="machine-", ignore_cleanup_errors=True)
         self._base = Path(self._folder.name)
         self.root = self._base / "root"
@@ -68,7 +72,7 @@ class Machine:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2G", "tmpfs", self._base], check=True)
         for name in ("up", "work", "root"):
             (self._base / name).mkdir()
-        options = f"lowerdir=/,upperdir={self._base}/up,workdir={self._base}/work"
+        options = f"lowerdir={self._below},upperdir={self._base}/up,workdir={self._base}/work"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, self.root], check=True)
         (self.root / "etc/machine-id").write_text("uninitialized\n")
         # There is no network to wait for but loopback.
