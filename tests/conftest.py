@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import hypothesis
 import pytest
 import trustme
 from support.leftovers import held, leftovers
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from support.daemon import Daemon
     from support.mosquitto import Mosquitto
     from support.nats import Nats
+
+# How long an example takes is a matter of what else the machine does; tests that measure time say so by their marker.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 BROKER_FIXTURES = {"mosquitto", "shared_mosquitto", "nats", "shared_nats"}
 BROKER_MODULES = {"support.mosquitto", "support.nats"}
