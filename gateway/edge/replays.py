@@ -163,7 +163,13 @@ class Replays:
                 if number == 0 and any(s.filter == filter for s in replay.subscriptions):
                     self._tell_others(replay, Selection((filter,), replay.selection.denies))
                 replay.drop(filter)
+        ended = [replay for replay in self._pending if not replay.subscriptions]
         self._pending = [replay for replay in self._pending if replay.subscriptions]
+        for replay in ended:
+            # Whoever waits for its end shall not wait for ever.
+            if not replay.over or replay.beside:
+                replay.complete = False
+                self._ended(replay)
         self.wake()
 
     def forbid(self, denies: tuple[str, ...]) -> None:

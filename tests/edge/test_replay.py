@@ -85,6 +85,18 @@ def test_frames_are_encoded_once_for_clients_that_come_back_together():
     assert talk.desk.frames.encoded == 1000
 
 
+def test_a_replay_that_is_called_off_ends_incomplete():
+    talk = Talk()
+    talk.publish("t", count=2000)
+    talk.line.blocked = True
+    talk.say(type="subscribe", id=1, topics=["t"], replay={"epoch": "e", "offset": 0})
+    talk.say(type="subscribe", id=2, topics=["t", "u"], replay={"count": 5})
+    talk.say(type="unsubscribe", id=3, topics=["t"])
+    talk.settle()
+    assert [(each["id"], each["complete"]) for each in talk.of("replayed")] == [(1, False), (2, True)]
+    assert talk.offsets == []
+
+
 def test_frames_kept_for_replays_are_bounded():
     talk = Talk()
     talk.publish("t", b'"' + b"x" * 2000 + b'"', count=5000)

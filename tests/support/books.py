@@ -43,7 +43,7 @@ class Asked:
 
 
 class Under:
-    """A replay under way: `ordered` while its offsets rise, `sure` while it has to end with `replayed`."""
+    """A replay under way: `ordered` where its offsets rise, `sure` while it cannot have been called off."""
 
     def __init__(self, filters: list[str], *, ordered: bool) -> None:
         self.filters = set(filters)
@@ -150,7 +150,7 @@ class Books:
         assert missing + again <= self._named <= missing + again + excused, (
             f"{sorted(self._open)} are missing, {again} were not told again, {self._named} named, {excused} excused"
         )
-        assert not [number for number, under in self._replays.items() if under.sure]
+        assert not self._replays
 
     def _say(self, **command: Any) -> None:
         assert self.line is not None
