@@ -85,7 +85,7 @@ deb: $(STAMP)  ## a Debian package for this machine's Python and architecture, i
 
 wheelhouse: $(STAMP)  ## every wheel of an installation without a network, into dist/wheelhouse
 	@SENSOR_GATEWAY_CHARTS=required $(BIN)/python -m pip --disable-pip-version-check wheel --quiet \
-		--wheel-dir dist/wheelhouse '.[cert,tui,jwt,cbor,sparkplug]'
+		--wheel-dir dist/wheelhouse '.[cert,tui,jwt,cbor,sparkplug,cluster]'
 
 systemd-test: $(STAMP)  ## the package in a machine with a real systemd: as root, two minutes
 	@tests/install-debian.sh systemd-test

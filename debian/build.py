@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = "cert,tui,jwt,cbor,sparkplug"
+EXTRAS = "cert,tui,jwt,cbor,sparkplug,cluster"
 LIBRARY = Path("usr/lib/sensor-gateway")
 UNITS = Path("usr/lib/systemd/system")
 DOC = Path("usr/share/doc/sensor-gateway")

