@@ -13,17 +13,17 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from gateway.hub.message import Message
-from gateway.logs.natsclient import Msg, NatsClient, Refusal, Unanswered, answer_of
+from gateway.logs.natsclient import Msg, NatsClient, Outgoing, Refusal, Unanswered, answer_of
 from gateway.logs.records import HEADER, MESSAGE_ID, ROOM, Records, message_id
 
 logger = logging.getLogger("gateway.history")
 
-MOST = 256  # messages of a batch; a server takes 1000
+MOST = 1000  # messages of a batch; a server takes no more
 MOST_BYTES = 1 << 20
 PATIENCE = 2.0  # seconds for the acknowledgement of a batch
 PAUSE = 0.1  # seconds before it is sent again
 FORGET = 60.0  # seconds after which the servers may have forgotten the message ids
-STRIDE = 64  # messages sent before others have their turn
+STRIDE = 128  # messages sent before others have their turn
 FULL = 4 << 20  # bytes that wait before the source has to
 FULL_MESSAGES = 20_000
 LONGEST_TOPIC = 65_535  # bytes (MQTT 5.0, 1.5.4)
@@ -223,25 +223,27 @@ class Writer:
         self._attempt += 1
         reply = f"{self._inbox}.{self._attempt}"
         answer = self._answer = self._loop.create_future()
-        last = len(batch)
-        for number, entry in enumerate(batch, 1):
-            headers = {MESSAGE_ID: message_id(self.upstream, self.term, entry.counter)}
-            if entry.header:
-                headers[HEADER] = entry.header
-            if last > 1:
-                headers["Nats-Batch-Id"] = f"{self.upstream}:{self.term}:{self._attempt}"
-                headers["Nats-Batch-Sequence"] = str(number)
-                if number == last:
-                    headers["Nats-Batch-Commit"] = "1"
-            await self._client.publish(
-                entry.subject, entry.payload, reply=reply if number == last else "", headers=headers
-            )
-            if number % STRIDE == 0:
-                await asyncio.sleep(0)
+        batch_id = f"{self.upstream}:{self.term}:{self._attempt}" if len(batch) > 1 else ""
+        for start in range(0, len(batch), STRIDE):
+            part = range(start, min(start + STRIDE, len(batch)))
+            await self._client.send([self._outgoing(batch, number, batch_id, reply) for number in part])
+            await asyncio.sleep(0)
         try:
             return await asyncio.wait_for(answer, PATIENCE)
         except TimeoutError:
             raise Unanswered(f"no acknowledgement within {PATIENCE:g} s") from None
+
+    def _outgoing(self, batch: list[Entry], number: int, batch_id: str, reply: str) -> Outgoing:
+        """The message of a batch at place `number`."""
+        entry, is_last = batch[number], number == len(batch) - 1
+        headers = {MESSAGE_ID: message_id(self.upstream, self.term, entry.counter)}
+        if entry.header:
+            headers[HEADER] = entry.header
+        if batch_id:
+            headers["Nats-Batch-Id"], headers["Nats-Batch-Sequence"] = batch_id, str(number + 1)
+            if is_last:
+                headers["Nats-Batch-Commit"] = "1"
+        return Outgoing(entry.subject, reply if is_last else "", headers, entry.payload)
 
     async def _answered(self, message: Msg) -> None:
         answer = self._answer

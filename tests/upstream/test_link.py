@@ -398,3 +398,23 @@ async def test_a_new_process_gets_what_is_retained_though_the_broker_kept_the_se
     make_link(mosquitto.url, protocol="5", topics=topics)
 
     await collector.until(lambda: [m.payload for m in collector.messages] == [b"21.5"] * 2)
+
+
+async def test_behind_a_shared_log_a_new_process_takes_up_the_session_without_what_is_retained(
+    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
+) -> None:
+    """The log has it already, whichever gateway took it in."""
+    topics = (UpstreamTopic(filter="kept", qos=1),)
+    with MqttPublisher(mosquitto.port) as publisher:
+        publisher.publish("kept", "21.5", qos=1, retain=True)
+        first = make_link(mosquitto.url, protocol="5", topics=topics, link_options={"shared": True})
+        await collector.until(lambda: len(collector.messages) == 1)
+        await first.stop()
+        publisher.publish("kept", "22", qos=1)
+
+        second = make_link(mosquitto.url, protocol="5", topics=topics, link_options={"shared": True})
+
+        await collector.until(lambda: second.connected and len(collector.messages) == 2)
+        publisher.publish("kept", "23", qos=1)
+        await collector.until(lambda: collector.payloads[-1] == b"23")
+    assert collector.payloads == [b"21.5", b"22", b"23"]
