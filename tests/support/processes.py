@@ -142,6 +142,13 @@ class Process:
                 process.wait()
         self._process = None
 
+    def wait(self, limit: float) -> int:
+        """Wait until it ends by itself, at most so many seconds; its exit status."""
+        assert self._process is not None, "not started"
+        status = self._process.wait(limit)
+        self._process = None
+        return status
+
     def suspend(self) -> None:
         """SIGSTOP: the kernel goes on acknowledging, nobody answers."""
         os.kill(self.pid, signal.SIGSTOP)
