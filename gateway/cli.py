@@ -308,11 +308,12 @@ def certificate_renew(folder: Path) -> None:
 
 
 @certificate.command("show")
-@FOLDER
+@click.option("--folder", type=FILE, help="Where they are kept; default: tls beside the configuration file.")
 @click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
-def certificate_show(folder: Path, config: Path | None) -> None:
+def certificate_show(folder: Path | None, config: Path | None) -> None:
     """Show names and days left of every certificate that the configuration names."""
     settings = _load(config)
+    folder = folder or (config or DEFAULT_PATH).parent / "tls"
     from gateway.commands.certificate import show
 
     for line in show(settings, folder):

@@ -33,8 +33,15 @@ def _made(folder: Path, names: Sequence[str]) -> Iterator[str]:
 
 
 def show(config: Config, folder: Path) -> Iterator[str]:
-    """Every certificate that the configuration names, or the one in `folder`; lines to print."""
-    paths = [listen.tls.certificate for listen in config.listen if listen.tls is not None] or [folder / CERTIFICATE]
+    """Every certificate that the configuration names, or the one in `folder`; lines to print. Raises GatewayError."""
+    paths = [listen.tls.certificate for listen in config.listen if listen.tls is not None]
+    if not paths:
+        if not (folder / CERTIFICATE).exists():
+            raise GatewayError(
+                f"no [[listen]] has a certificate, and there is none in {folder}: "
+                f"make one: sensor-gateway certificate new"
+            )
+        paths = [folder / CERTIFICATE]
     for path in dict.fromkeys(paths):
         yield from described(path)
 

@@ -15,7 +15,7 @@ from gateway.commands.authority import CERTIFICATE, KEY, addresses, make, own_na
 from gateway.commands.causes import cause
 from gateway.commands.certificate import fingerprint
 from gateway.commands.tokens import new_token
-from gateway.config import load
+from gateway.config import DEFAULT_PATH, load
 from gateway.errors import GatewayError
 from gateway.operations.lines import escape
 from gateway.upstream.address import parse
@@ -73,6 +73,7 @@ def run_init(path: Path, broker: str, *, lan: bool, state_dir: Path | None = Non
     yield from heard_at(broker)
     if not lan:
         yield "the page will be at http://127.0.0.1:8880/, for this machine alone (init --lan: for the whole network)"
+        yield _next(path)
         return
     try:
         config.gateway.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -94,7 +95,13 @@ def run_init(path: Path, broker: str, *, lan: bool, state_dir: Path | None = Non
     yield "  Firefox  Settings, Certificates, Authorities, Import"
     yield "  Chrome   Settings, Privacy and security, Security, Manage certificates"
     yield ""
-    yield "Now: systemctl enable --now sensor-gateway"
+    yield _next(path)
+
+
+def _next(path: Path) -> str:
+    """What to type now: the service follows one file, any other is for whoever named it."""
+    command = "systemctl enable --now sensor-gateway"
+    return f"Now: {command}" if path == DEFAULT_PATH else f"Now: sensor-gateway run --config {path}"
 
 
 def heard_at(broker: str, *, seconds: float = LISTEN_SECONDS) -> Iterator[str]:

@@ -91,7 +91,9 @@ def test_init_for_the_network_makes_all_that_a_browser_needs(tmp_path: Path) -> 
     )
     assert made.exit_code == 0, made.output
     assert f"https://{own_names()[1]}:8443/#token=gw_" in made.output
+    assert made.output.endswith(f"\nNow: sensor-gateway run --config {config}\n")
     assert typed("check", config).output == "ok\n"
+    assert str(config.parent / "tls/certificate.pem") in typed("certificate", "show", "--config", config).output
     assert (config.parent / "tls/ca-key.pem").stat().st_mode & 0o777 == 0o600
     assert (config.parent / "tls/key.pem").stat().st_mode & 0o077 == 0o040
     again = typed("init", "--config", config)
@@ -103,6 +105,15 @@ def test_init_says_which_families_the_broker_has(tmp_path: Path, mosquitto: Mosq
     publish(mosquitto, "tele/plug/SENSOR", b'{"Time":"2026-01-01T00:00:00","ENERGY":{"Power":5}}', retain=True)
     made = typed("init", "--broker", mosquitto.url, "--config", tmp_path / "config.toml")
     assert "heard at the broker: tasmota (1 topics)" in made.output
+
+
+def test_who_asks_for_certificates_where_there_are_none_learns_how_to_make_one(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[[listen]]\nport = 8880\n")
+    shown = typed("certificate", "show", "--config", config)
+    assert shown.exit_code == 1
+    assert f"there is none in {tmp_path / 'tls'}" in shown.output
+    assert "certificate new" in shown.output
 
 
 def test_a_certificate_is_renewed_by_the_same_authority_for_the_same_names(tmp_path: Path) -> None:
