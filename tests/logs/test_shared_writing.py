@@ -168,6 +168,24 @@ async def test_what_was_deleted_before_it_came_here_is_named(streams):
     assert [m.offset for m in found] == list(range(41, 52))
 
 
+async def test_a_gateway_that_is_behind_says_by_how_much_until_it_has_caught_up(streams):
+    settings = streams.settings(max_lag=0.3)
+    full = [True]
+    one = await streams.log(settings=settings, name="one")
+    two = await streams.log(settings=settings, upstream="", busy=lambda: full[0])
+    await until(lambda: not two.fault)
+    one.append([message() for _ in range(3000)])
+    await settled(one)
+    await until(lambda: "messages behind for" in two.fault)
+    behind, since = two.lag
+    assert behind > 500
+    assert since > 0.3
+    full[0] = False
+    await until(lambda: not two.fault)
+    assert two.lag == (0, 0.0)
+    assert two.newest == one.newest == 3000
+
+
 class TestTheStream:
     @pytest.mark.parametrize(
         ("option", "value", "words"),
