@@ -111,6 +111,11 @@ class Replay:
         """From the message after `newest` on, the client gets live what `live` wants."""
         self._live.append((newest, live))
 
+    def accompanied(self, newest: int) -> bool:
+        """Whether any message up to `newest` came in while the client had something live, since this replay began."""
+        ends = [*(since for since, _ in self._live[1:]), newest]
+        return any(live is not None and end > since for (since, live), end in zip(self._live, ends, strict=True))
+
     def told(self, after: int, until: int, selection: Selection) -> None:
         """An earlier replay of this client has carried the messages of `selection` with offsets in (after, until]."""
         self._told.append((after, until, selection))

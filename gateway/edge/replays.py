@@ -315,9 +315,10 @@ class Replays:
         log = self._log
         if not replay.over:
             replay.over = True
-            # Where other subscriptions of this client are live they have told newer messages: what came in meanwhile
-            # then belongs to the replay still, or live messages would go back.
-            replay.beside = self._client.audience is not None and not self._copies
+            # Where other subscriptions of this client are live, or were, they have told newer messages: what came in
+            # meanwhile then belongs to the replay still, or live messages would go back.
+            beside = self._client.audience is not None or replay.accompanied(log.newest)
+            replay.beside = beside and not self._copies
             if not replay.beside:
                 self._ended(replay)
         while replay.fetched < log.newest:

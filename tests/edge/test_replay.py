@@ -85,6 +85,19 @@ def test_frames_are_encoded_once_for_clients_that_come_back_together():
     assert talk.desk.frames.encoded == 1000
 
 
+def test_live_messages_never_go_back_though_what_was_live_has_ended_under_way():
+    talk = Talk()
+    talk.say(type="subscribe", id=1, topics=["a"], replay="none")
+    talk.say(type="subscribe", id=2, topics=["a", "#"])
+    talk.publish("b")
+    talk.publish("a")
+    talk.say(type="subscribe", id=3, topics=["a"], replay="none")
+    talk.settle()
+    live = [each["offset"] for each in talk.of("message") if "replay" not in each]
+    assert sorted(talk.offsets) == [1, 2]
+    assert live == sorted(live)
+
+
 def test_a_replay_that_is_called_off_ends_incomplete():
     talk = Talk()
     talk.publish("t", count=2000)
