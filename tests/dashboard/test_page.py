@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from support.daemon import Daemon
 from support.mosquitto import Mosquitto
 from support.publisher import Publisher
@@ -28,6 +28,20 @@ def test_first_values_within_two_seconds(page: Page, daemon: Daemon, publisher: 
     publisher.publish("site/boiler/state", {"temperature": 62.25, "running": False})
     expect(page.get_by_role("link", name="Temperature")).to_contain_text("62.25")
     expect(page.get_by_role("link", name="Running")).to_contain_text("off")
+
+
+def test_names_and_areas_may_come_later_than_values(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    held: list[Route] = []
+    page.route("**/api/devices", lambda route: held.append(route))
+    publisher.publish("home/kitchen", {"temperature": 20}, retain=True)
+    with page.expect_request("**/api/devices"):
+        page.goto(address(daemon))
+    card = page.get_by_role("article")
+    expect(card.get_by_role("heading")).to_have_text("home/kitchen")
+    facts = {"device": card.get_by_role("heading").get_attribute("title"), "name": "Oven", "area": "House"}
+    held[0].fulfill(json={"devices": [facts]})
+    expect(card.get_by_role("heading")).to_have_text("Oven")
+    expect(page.get_by_role("region", name="House")).to_be_visible()
 
 
 def test_payloads_are_text_and_never_markup(page: Page, daemon: Daemon, publisher: Publisher) -> None:

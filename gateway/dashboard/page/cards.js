@@ -42,6 +42,8 @@ export class CardView {
   /** @param {number} now */
   render(now) {
     const { device } = this.#card;
+    // Its name may come later than its values.
+    setText(this.title, shortName(device));
     const offline = device.state === "offline";
     const since = this.#single ? "" : ` since ${clockTime(device.since ?? now, now)}`;
     setText(this.state, offline ? `offline${since}` : "");
