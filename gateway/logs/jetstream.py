@@ -9,6 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from itertools import count
 from typing import Any
 
 from gateway.config import JetStream
@@ -28,6 +29,8 @@ logger = logging.getLogger("gateway.history")
 
 LOOK = 0.5  # seconds between two looks at the stream
 RETRY = 0.2
+ATTEMPTS = 5  # before what nobody has counts as gone
+SHORT = 5.0  # seconds for which a stream may look shorter than it was
 REMEMBERED = 4096  # QoS 1 messages of the former holder by which a repetition is known
 SCAN = 65_536  # records that are looked through for them at most
 SEARCH = 1000  # records of a step back
@@ -96,6 +99,7 @@ class JetStreamLog:
         self._first = 0
         self._fault = "it was not asked yet"
         self._target: int | None = None
+        self._short: tuple[float, int] | None = None  # since when the stream is shorter than what was handed on
         self._progress = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -236,7 +240,11 @@ class JetStreamLog:
     async def _looked(self, state: StreamState, now: float, taken: int) -> None:
         """`taken` is how far we were when the question was asked, at `now`."""
         self._first = state.first
-        if state.epoch != self.epoch or state.last < taken:
+        # A leader may know of less than what another server has handed on already: for a moment, not for long.
+        self._short = (self._short or (now, taken)) if state.last < taken else None
+        if self._short is not None and state.last >= self._short[1]:
+            self._short = now, taken
+        if state.epoch != self.epoch or (self._short is not None and now - self._short[0] > SHORT):
             # Offsets that viewers have would name other messages.
             self._fault = "the stream was made anew, or has lost messages"
             logger.critical("history: %s (%s): this gateway ends", self._fault, self._settings.stream)
@@ -368,15 +376,18 @@ class JetStreamLog:
 
     async def _page(self, start: int, limit: int) -> Page:
         """One page out of the stream."""
-        while True:
+        gone = Page([], limit, (start, limit))
+        for attempt in count(1):
             records = await self._patiently(lambda: self._reader.page(start, min(BLOCK, limit - start + 1)))
-            if records and records[0].offset <= limit:
-                return self._page_of(records, start, limit)
-            # The server that answered may not have the newest yet.
+            if records:
+                # A server that has what comes later has all that there is.
+                return self._page_of(records, start, limit) if records[0].offset <= limit else gone
+            # The one that answered may not have the newest yet, and for a moment the leader neither.
             offset = await self._patiently(lambda: self._reader.next_after(start - 1))
-            if offset is None or offset > limit:
-                return Page([], limit, (start, limit))
+            if attempt >= ATTEMPTS and (offset is None or offset > limit):
+                break
             await asyncio.sleep(RETRY / 4)
+        return gone
 
     def _page_of(self, records: list[Record], start: int, limit: int) -> Page:
         messages: list[Message] = []

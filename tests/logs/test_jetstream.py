@@ -1,6 +1,11 @@
+import asyncio
+import contextlib
+
 import pytest
 from support.conformance import LogConformance, everything, message
 from support.jetstream import Streams, settled
+
+from gateway.logs.stream import StreamState
 
 
 @pytest.fixture
@@ -61,3 +66,20 @@ async def test_two_gateways_hand_on_the_same_messages_under_the_same_offsets(str
     assert [m.offset for m in two] == list(range(1, 3001))
     found, gaps = await everything(second)
     assert (found, gaps) == (sent, [])
+
+
+@pytest.mark.parametrize(("last", "seconds", "ends"), [(95, 1.0, False), (95, 6.0, True), (100, 6.0, False)])
+async def test_a_stream_that_looks_shorter_ends_the_gateway_only_if_it_stays_so(streams, last, seconds, ends):
+    """The leader may be a moment behind a server that has handed on already."""
+    log = await streams.log()
+    over = []
+    log.over = lambda: over.append(True)
+    looks = [(0.0, 95), (seconds / 2, last), (seconds, last)]
+
+    async def look_for_a_while():
+        for now, newest in looks:
+            await log._looked(StreamState(log.epoch, 1, newest), now, 100)
+
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(look_for_a_while(), 0.1)
+    assert bool(over) is ends
