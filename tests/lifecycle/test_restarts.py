@@ -8,21 +8,16 @@ import re
 import selectors
 import signal
 import socket
-import ssl
 import statistics
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from support.socketunit import start_with
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
-
-if TYPE_CHECKING:
-    from tests.conftest import Certificate
 
 RESTARTS = 10
 MEDIAN = 1.0  # seconds
@@ -64,11 +59,10 @@ async def test_the_gap_of_a_viewer(tmp_path: Path) -> None:
 class Crowd:
     """Viewers by the thousand on one selector: each comes, reads until its end, and comes again when it was told to."""
 
-    def __init__(self, port: int, context: ssl.SSLContext | None) -> None:
+    def __init__(self, port: int) -> None:
         self.closes: Counter[int] = Counter()
         self.present = 0
         self._port = port
-        self._context = context
         self._selector = selectors.DefaultSelector()
         self._due: list[float] = []
         self._key = base64.b64encode(bytes(16)).decode()
@@ -105,23 +99,15 @@ class Crowd:
     def _open(self) -> None:
         sock = socket.create_connection(("127.0.0.1", self._port), 10)
         sock.setblocking(False)
-        if self._context is not None:
-            sock = self._context.wrap_socket(sock, server_hostname="localhost", do_handshake_on_connect=False)
-        else:
-            self._ask(sock)
-        seen = b""
-        welcome, shaking = False, self._context is not None
+        self._ask(sock)
+        seen, welcome = b"", False
 
         def ready(events: int) -> None:
-            nonlocal seen, welcome, shaking
+            nonlocal seen, welcome
             try:
-                if shaking:
-                    sock.do_handshake()  # type: ignore[attr-defined]
-                    shaking = False
-                    self._ask(sock)
                 while data := sock.recv(65536):
                     seen += data
-            except (ssl.SSLWantReadError, BlockingIOError):
+            except BlockingIOError:
                 data = b"more"
             if not welcome and b'"type":"welcome"' in seen:
                 welcome = True
@@ -134,8 +120,6 @@ class Crowd:
                 assert data, seen
 
         self._selector.register(sock, selectors.EVENT_READ, ready)
-        if shaking:
-            ready(0)
 
     def _ask(self, sock: socket.socket) -> None:
         sock.send(
@@ -153,20 +137,15 @@ class Crowd:
 
 @pytest.mark.slow
 @pytest.mark.timing
-@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
-def test_a_thousand_viewers_are_all_back_within_five_seconds(
-    tmp_path: Path, certificate: "Certificate", secure: bool
-) -> None:
-    context = ssl.create_default_context(cafile=str(certificate.ca)) if secure else None
-    tls = f'tls = {{ certificate = "{certificate.certificate}", key = "{certificate.key}" }}\n' if secure else ""
+def test_a_thousand_viewers_are_all_back_within_five_seconds(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
         config = tmp_path / "config.toml"
         config.write_text(
-            f'[gateway]\nstate_dir = "{tmp_path}"\n[[listen]]\nport = 8443\n{tls}{UPSTREAM}'
+            f'[gateway]\nstate_dir = "{tmp_path}"\n[[listen]]\nport = 8443\n{UPSTREAM}'
             "[limits]\nconnections = 1100\nconnections_per_address = 1100\naccept_rate = 10000\n"
         )
         process = start_with(listener, config, "8443")
-        crowd = Crowd(listener.getsockname()[1], context)
+        crowd = Crowd(listener.getsockname()[1])
         try:
             crowd.start()
             crowd.come(60.0)
