@@ -194,8 +194,9 @@ class Books:
         everything = (*self._entries.values(), *self._ended)
         return any(e.firm and e.covers(offset, topic) for e in everything) and not self._unknowable(offset)
 
-    def _may_come(self, offset: int, topic: str) -> bool:
-        return any(e.covers(offset, topic) for e in (*self._entries.values(), *self._ended))
+    def _may_come(self, offset: int, topic: str, *, firm: bool = False) -> bool:
+        everything = (*self._entries.values(), *self._ended)
+        return any((e.firm or not firm) and e.covers(offset, topic) for e in everything)
 
     def _unknowable(self, offset: int) -> bool:
         return any(first <= offset <= last for first, last in self._unknown)
@@ -226,7 +227,8 @@ class Books:
                 under.reached = offset
         # Those first that have to come: a last value may be left to a newer one.
         asking = sorted((asked for asked in self._asked if offset in asked.offsets), key=lambda asked: asked.last)
-        if offset not in self._seen and self._may_come(offset, topic):
+        fresh = offset not in self._seen
+        if fresh and (self._may_come(offset, topic, firm=True) or (not asking and self._may_come(offset, topic))):
             # Which of the two a message is that is owed and was asked for besides, nobody can tell, and need not.
             self._seen.add(offset)
             self._open.discard(offset)
