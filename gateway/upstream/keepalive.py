@@ -66,11 +66,12 @@ class Keepalive:
 
     def _tick(self) -> None:
         # Bytes prove the link alive even when the PINGRESP stands behind a large message. While we do not read
-        # ourselves, or did not run, silence proves nothing.
+        # ourselves, or did not run, silence proves nothing, and neither does a ping that nobody answered.
         asleep = self._loop.time() - self._due > self._tick_interval
         if self._counters.bytes != self._bytes or asleep or not self._reading():
             self._bytes = self._counters.bytes
             self._paho._last_bytes_received = time.monotonic()
+            self._paho._ping_t = 0.0
         handle = self._handle
         self._paho.loop_misc()
         if self._handle is handle:  # else the connection is over, by what paho found

@@ -72,6 +72,7 @@ def verify_paho() -> None:
         paho_client._update_inflight()
         _expect(_states(paho_client) == [sent, sent], "_update_inflight does not send what waits")
         _expect(isinstance(paho_client._last_bytes_received, float), "_last_bytes_received is no time")
+        _expect(paho_client._ping_t == 0.0, "_ping_t is not 0 while no ping waits for its answer")
     except (AttributeError, TypeError) as error:
         raise _misfit(str(error)) from error
 

@@ -44,7 +44,10 @@ class HAProxy(Process):
 
 
 class Nginx(Process):
-    """nginx on the inside of `http {}`, in which `{port}` is where it listens."""
+    """nginx on the inside of `http {}`, in which `{port}` is where it listens.
+
+    One process: the workers of a master that is killed live on.
+    """
 
     def __init__(self, http: str) -> None:
         super().__init__(lasting_port())
@@ -59,7 +62,7 @@ class Nginx(Process):
             f"  {kind}_temp_path {self.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         file.write_text(
-            f"daemon off;\nworker_processes 1;\npid {self.folder}/pid;\nerror_log stderr;\n"
+            f"daemon off;\nmaster_process off;\npid {self.folder}/pid;\nerror_log stderr;\n"
             f"events {{ worker_connections 4096; }}\n"
             f"http {{\n  access_log off;\n{temporary}\n{self._http.replace('{port}', str(self.port))}\n}}\n"
         )
