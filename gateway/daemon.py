@@ -175,13 +175,14 @@ class Daemon:
         room.standing.stale = freshness.stale
         freshness.start(loop.call_later)
         service = self.service = Service(self)
+        # Before anybody can reach us: whoever finds a listener open may tell us to stop in the next moment.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
         await service.open()
         self.server.front.resources["/api/devices"] = Resource(
             "", lambda who, target: devices(room, self.readings, who)
         )
         self.addresses = self.server.listen(endpoints_of(config), service.inherited)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
         self.server.start()
         if made.shared is not None:
             made.shared.over = self._log_over

@@ -40,7 +40,8 @@ class Drain:
             pause = start + spread * number / max(1, len(waiting)) - self._clock()
             if pause > 0:
                 await asyncio.sleep(pause)
-            self.goodbye(connection)
+            # Drawn within a part of the time for each alone: no two come back in the same moment.
+            self.goodbye(connection, (number + random.random() / 2) / len(waiting))
         if self._connections:
             try:
                 await asyncio.wait_for(self._emptied.wait(), max(0.0, start + seconds - self._clock()))
@@ -52,9 +53,11 @@ class Drain:
         if self.under_way and not self._connections:
             self._emptied.set()
 
-    def goodbye(self, connection: Connection) -> None:
-        """Tell one client when to come back, and close politely."""
+    def goodbye(self, connection: Connection, place: float | None = None) -> None:
+        """Tell one client when to come back, and close politely; `place` (0 to 1) is where in the time there is."""
         if connection.session is None or connection.state is not State.OPEN:
             return
-        connection.session.closing(self._code.meaning, random.uniform(*self._back))
+        earliest, latest = self._back
+        place = random.random() if place is None else place
+        connection.session.closing(self._code.meaning, earliest + (latest - earliest) * place)
         connection.finish(self._code.code, self._code.meaning)

@@ -171,7 +171,7 @@ class Session:
 
     def closing(self, reason: str, retry_after: float) -> None:
         """Say goodbye; the connection closes behind it."""
-        self.say(events.Closing(reason=reason, retry_after=round(retry_after, 2)))
+        self.say(events.Closing(reason=reason, retry_after=round(retry_after, 4)))
 
     def upstream_changed(self, state: UpstreamState) -> None:
         """A link to a broker changed its state."""
