@@ -10,6 +10,8 @@ from support.mosquitto import Mosquitto
 from support.nodepackages import installed
 from support.publisher import Publisher
 
+pytestmark = pytest.mark.slow
+
 VIEWS = (
     "#/overview",
     "#/overview?by=quantity",

@@ -13,6 +13,8 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 from support.daemon import Daemon
 from support.publisher import Publisher
 
+pytestmark = pytest.mark.slow
+
 
 class Stream:
     """The page's WebSockets, with a hand in them."""

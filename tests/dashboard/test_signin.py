@@ -16,6 +16,8 @@ from support.publisher import Publisher
 
 from gateway.edge.tokens import Tokens
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [[upstream]]
 name = "test"

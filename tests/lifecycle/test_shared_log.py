@@ -19,6 +19,8 @@ from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
 from support.nats import Nats
 
+pytestmark = pytest.mark.slow
+
 TAKEOVER = 5.0  # seconds
 
 

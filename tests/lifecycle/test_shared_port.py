@@ -17,6 +17,8 @@ from support.edge import receive
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 VIEWERS = 1000
 HELLO = (

@@ -12,7 +12,7 @@ from support.mosquitto import Mosquitto
 from support.publisher import Publisher
 from support.systemd import Systemd
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 WATCHDOG = 3.0  # seconds
 SILENCE = 1.5 * WATCHDOG
