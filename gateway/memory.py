@@ -94,11 +94,18 @@ def resolve_memory(config: Config, cgroup_limit: int | None, total_ram: int) -> 
     least = sum(_LEAST[part] for part in open_parts)
     if left < least and (fixed or config.gateway.memory_budget is not None):
         raise ConfigError(_refusals(config, budget, source, fixed, least))
-    weight = sum(_SHARES[part] for part in open_parts)
     sizes = {part: size for part, (_, size) in fixed.items()}
+    weight = sum(_SHARES[part] for part in open_parts)
+    # What would get less than it needs gets that, and the others share what is left then.
+    while short := [part for part in open_parts if left * _SHARES[part] < _LEAST[part] * weight]:
+        for part in short:
+            sizes[part] = _LEAST[part]
+            left -= _LEAST[part]
+            open_parts.remove(part)
+        weight = sum(_SHARES[part] for part in open_parts)
     for part in open_parts:
         share = min((budget - BASE) * _SHARES[part], left * _SHARES[part] / weight)
-        sizes[part] = max(int(share), _LEAST[part])
+        sizes[part] = max(int(share), _LEAST[part])  # a division that rounds down may miss it by a byte
     connections = config.limits.connections
     return MemoryPlan(
         budget=budget,

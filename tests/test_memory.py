@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from support.configfolder import Folder
@@ -123,6 +123,7 @@ SIZES = st.none() | st.integers(0, 2 * GIB)
 
 
 @given(SIZES, SIZES, SIZES, st.none() | st.integers(1, 100_000), st.none() | st.integers(16 * MIB, 4 * GIB))
+@example(None, None, None, None, 35_897_344)  # connections by their share, the others above theirs
 def test_the_sum_of_all_bounds_never_passes_the_budget(
     history: int | None, last_values: int | None, total: int | None, connections: int | None, budget: int | None
 ) -> None:
