@@ -30,6 +30,7 @@ def test_first_values_within_two_seconds(page: Page, daemon: Daemon, publisher: 
     expect(page.get_by_role("link", name="Running")).to_contain_text("off")
 
 
+@pytest.mark.slow
 def test_names_and_areas_may_come_later_than_values(page: Page, daemon: Daemon, publisher: Publisher) -> None:
     held: list[Route] = []
     page.route("**/api/devices", lambda route: held.append(route))
@@ -118,6 +119,7 @@ def test_a_chart_of_two_readings(page: Page, daemon: Daemon, publisher: Publishe
     assert saved_values(page, tmp_path)[-1] == 30
 
 
+@pytest.mark.slow
 def test_the_part_looked_at_is_shared_by_the_address(page: Page, daemon: Daemon, publisher: Publisher) -> None:
     publisher.publish("home/kitchen", {"temperature": 20})
     page.goto(address(daemon))
@@ -149,6 +151,7 @@ def test_the_part_looked_at_is_shared_by_the_address(page: Page, daemon: Daemon,
     expect(back).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_fingers_spread_a_chart_and_drag_it_along(browser: Browser, daemon: Daemon, publisher: Publisher) -> None:
     publisher.publish("home/kitchen", {"temperature": 20}, retain=True)
     context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
@@ -190,6 +193,7 @@ def test_fingers_spread_a_chart_and_drag_it_along(browser: Browser, daemon: Daem
         context.close()
 
 
+@pytest.mark.slow
 def test_ranges_that_are_not_stored_name_the_key_that_lengthens_them(
     page: Page, mosquitto: Mosquitto, gateway: Callable[[str], Daemon], publisher: Publisher
 ) -> None:
@@ -204,6 +208,7 @@ def test_ranges_that_are_not_stored_name_the_key_that_lengthens_them(
     expect(page.get_by_role("group", name="Range")).to_have_accessible_description(re.compile(re.escape(words)))
 
 
+@pytest.mark.slow
 def test_the_pointer_is_answered_in_words(page: Page, daemon: Daemon, publisher: Publisher) -> None:
     publisher.publish("home/kitchen", {"temperature": 21.25})
     page.goto(address(daemon))
@@ -265,6 +270,7 @@ def test_gateway_gone_and_back(page: Page, daemon: Daemon, publisher: Publisher)
     assert page.evaluate("window.same"), "the page was reloaded"
 
 
+@pytest.mark.slow
 def test_a_wall_turns_its_pages(page: Page, daemon: Daemon, publisher: Publisher) -> None:
     for number in range(40):
         publisher.publish(f"hall/device-{number}", {"temperature": number, "humidity": 1, "power": 2}, retain=True)

@@ -83,6 +83,7 @@ async def test_thinned_resume_reads_what_is_kept(keeping):
             assert len(messages) <= 15
 
 
+@pytest.mark.slow
 async def test_another_clients_replay_waits_for_nobody(keeping):
     async with await keeping() as edge:
         for number in range(3000):

@@ -14,6 +14,8 @@ from support.nats import Nats
 
 from gateway.errors import GatewayError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def streams(shared_nats):
