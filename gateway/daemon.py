@@ -97,6 +97,7 @@ class Daemon:
         self.readings = Readings(Registry(config.device), wall=time.time)
         self.readings.changed = self._device_changed
         observers = Observers(self.readings)
+        budget = Budget(limit=plan.outboxes, kernel=plan.kernel, share=SEND_BUFFER, schedule=loop.call_soon)
         hub = Hub(
             schedule=loop.call_soon,
             clock=time.monotonic,
@@ -106,6 +107,7 @@ class Daemon:
             observer=observers,
             later=loop.call_later,
             period=config.heartbeat.interval,
+            budget=budget,
         )
         made = make_log(
             config.history,
@@ -158,7 +160,7 @@ class Daemon:
             room=room,
             limits=server_limits(config, plan),
             bounds=bounds_of(config),
-            budget=Budget(limit=plan.outboxes, kernel=plan.kernel, share=SEND_BUFFER, schedule=loop.call_soon),
+            budget=budget,
             sse=sse,
         )
         freshness = self.freshness = Freshness(

@@ -77,7 +77,7 @@ PLAN = (
         "gateway.hub",
         (
             *("message", "series", "ports", "readings", "pastreadings", "heartbeat", "wheel", "batch", "ledger"),
-            *("budget", "outbox", "pace", "rate", "rhythm", "freshness"),
+            *("budget", "breath", "outbox", "pace", "rate", "rhythm", "freshness"),
             *("ring", "log", "audience", "hub"),
         ),
     ),

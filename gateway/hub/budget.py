@@ -6,15 +6,20 @@ from typing import Protocol
 from gateway.hub.batch import Batch
 
 STUCK = 3  # ticks in which a socket took nothing: a burst fills many for a moment, which is no reason to end anybody
+SLOW = 2  # ticks behind without a break: no burst
 RELIEF = 7 / 8  # shed down to this part of the bound, not to the bound itself
 
 
 class Holder(Protocol):
-    """An outbox that holds something, as the budget sees it: `size` in bytes; `moved` since the last tick."""
+    """An outbox that holds something, as the budget sees it: `size` in bytes; `moved` since the last tick.
+
+    `idle` and `age` are ticks: without a byte taken, and without a moment in which it was empty.
+    """
 
     size: int
     moved: bool
     idle: int
+    age: int
 
     def shed(self) -> None:
         """Drop every message that is within the policy's reach, and book it."""
@@ -27,7 +32,8 @@ class Budget:
     """`limit` bounds the bytes in outboxes, `kernel` those in sockets, reckoned as `share` for each that is not empty.
 
     `schedule` runs a function in the loop's next turn: nothing is shed in the middle of a flush. `sheds` and `ended`
-    count how often an outbox was emptied and a client ended for the sake of the others.
+    count how often an outbox was emptied and a client ended for the sake of the others; `taken` the bytes that sockets
+    took out of outboxes.
     """
 
     def __init__(
@@ -42,11 +48,18 @@ class Budget:
         self.kernel = kernel
         self.share = share
         self.size = 0
+        self.taken = 0
         self.sheds = 0
         self.ended = 0
         self._schedule = schedule
         self._scheduled = False
+        self._slow = 0
         self._holders: dict[Holder, None] = {}
+
+    @property
+    def late(self) -> int:
+        """How many have fallen behind only in the last second or two."""
+        return len(self._holders) - self._slow
 
     @property
     def kernel_size(self) -> int:
@@ -64,7 +77,8 @@ class Budget:
 
     def close(self, holder: Holder) -> None:
         """`holder` is empty, or its client gone."""
-        self._holders.pop(holder, None)
+        if self._holders.pop(holder, self) is None and holder.age >= SLOW:
+            self._slow -= 1
 
     def hold(self, batch: Batch) -> None:
         """One more place refers to `batch`."""
@@ -102,6 +116,9 @@ class Budget:
         for holder in self._holders:
             holder.idle = 0 if holder.moved else holder.idle + 1
             holder.moved = False
+            holder.age += 1
+            if holder.age == SLOW:
+                self._slow += 1
         if self.kernel_size > self.kernel:
             for holder in self._largest():
                 if self.kernel_size <= self.kernel:

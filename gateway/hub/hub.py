@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from gateway.hub.audience import Audience, AudienceKey, View, Viewer
+from gateway.hub.breath import Breath
+from gateway.hub.budget import Budget
 from gateway.hub.message import Message
 from gateway.hub.pace import Pace
 from gateway.hub.ports import Observer
@@ -18,8 +20,8 @@ LOOKS = 64  # topics looked at for one that may go
 REROUTE = 4000  # filters times topics that a change of subscriptions may look at
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
 FEW = 8  # audiences served between two looks at the clock
-FLOOD = 256  # messages in one turn: somebody publishes as fast as it goes
-BREATH = 0.002  # seconds that a flood waits for clients whose sockets are full; at 200,000 messages/s nobody feels it
+FLOOD = 64  # messages in one flush: somebody publishes as fast as it goes
+QUIET = 0.005  # seconds without a flush after which a message need not wait for others to go with
 TOPIC_OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
 
 Encode = Callable[[Message], bytes]
@@ -45,6 +47,7 @@ class Hub:
     known (those that were silent for long go first), `last_values_memory` their bytes. `kept` tells topics whose
     messages are never merged; `observer` sees the messages that it wants before anybody else. `later` runs a function
     after so many seconds, for intervals; `period` is how often, in seconds, a client is told what they merged.
+    `budget` counts what the clients that are behind take.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Hub:
         observer: Observer | None = None,
         later: Callable[[float, Callable[[], None]], object] | None = None,
         period: float = 20.0,
+        budget: Budget | None = None,
     ) -> None:
         self.last_values = last_values
         self.last_values_memory = last_values_memory
@@ -72,6 +76,7 @@ class Hub:
         self._clock = clock
         self._kept = kept
         self._observer = observer
+        self._breath = Breath(budget or Budget(), clock)
         self._topics: dict[str, _Topic] = {}
         self._roster: list[_Topic] = []
         self._queue: deque[str] = deque()
@@ -81,10 +86,11 @@ class Hub:
         self._dirty: deque[Audience] = deque()
         self._scheduled = False
         self._behind = False
-        self._flood = False
-        self._breath_until = 0.0
+        self._full = False
+        self._fresh = 0
         self._newest = 0
         self._taken_at = 0.0
+        self._flushed_at = float("-inf")
         self._gone_delivered = 0
 
     @property
@@ -92,12 +98,9 @@ class Hub:
         """Whether more ingest would only pile up: leave it in the broker's socket for a moment.
 
         So while a flush has run out of time before it reached every client, and for one breath when a flood has
-        filled some client's socket: it is then for the client's process to run, not for us. A client that never
-        reads costs a flood no more than that breath.
+        filled some client's socket: it is then for the client's process to run, not for us.
         """
-        if self._breath_until and self._clock() >= self._breath_until:
-            self._breath_until = 0.0
-        return self._behind or self._breath_until > 0.0
+        return self._behind or self._breath.holds()
 
     @property
     def delivered(self) -> int:
@@ -157,14 +160,13 @@ class Hub:
                 now = self._clock()
                 for pace in topic.paces:
                     pace.take(message, now)
-        if len(messages) >= FLOOD:
-            self._flood = True
         self._memory += grown
         self.received += len(messages)
         self._newest = messages[-1].offset
         if len(topics) > self.last_values or self._memory > self.last_values_memory:
             self._keep_bounds()
         if dirty:
+            self._fresh += len(messages)
             if not self._taken_at:
                 self._taken_at = self._clock()
             if not self._scheduled:
@@ -176,9 +178,10 @@ class Hub:
     def at_once(self, append: Append, messages: list[Message], durable: Callable[[], None] | None) -> None:
         """Let `append` put `messages` into the log, and hand out what it hands on before the loop's next turn.
 
-        Where a flush is scheduled already, that takes them along.
+        Where a flush is scheduled already, or one has just been, they wait for the next turn: in a flood every turn
+        that gathers more is a write less for every client.
         """
-        if self._scheduled:
+        if self._scheduled or self._clock() - self._flushed_at < QUIET:
             append(messages, durable)
             return
         self._scheduled = True
@@ -204,17 +207,16 @@ class Hub:
         """One slice of handing out; goes on in the next turn where time ran out."""
         self._scheduled = False
         clock = self._clock
-        now = clock()
+        now = self._flushed_at = clock()
         deadline = now + SLICE
         self.turns += 1
         dirty = self._dirty
-        full = False
         flushed = 0
         while dirty:
             audience = dirty[0]
             done = audience.flush(clock, now, deadline)
             if audience.full:
-                full = True
+                self._full = True
                 audience.full = False
             if not done:
                 break
@@ -224,13 +226,13 @@ class Hub:
             if not flushed % FEW and dirty and clock() > deadline:
                 break
         self._behind = bool(dirty)
-        if full and self._flood:
-            self._breath_until = clock() + BREATH
-        self._flood = False
         if dirty:
             self._scheduled = True
             self._schedule(self.flush)
         else:
+            if self._full and self._fresh >= FLOOD:
+                self._breath.begin()
+            self._full, self._fresh = False, 0
             self.settled = self._newest
             if self._taken_at:
                 if self.latency is not None:

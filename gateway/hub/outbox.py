@@ -57,8 +57,8 @@ class Outbox:
 
     `size` is the number of bytes that wait in the data lane, `bounds` what may. `gap` encodes a Ledger as a frame of
     the client's dialect. `lost` sums up every message that this client did not get, for the figures. What it holds is
-    counted in `budget`, which calls `end` where that client has to go for the sake of the others; `moved` and `idle`
-    are the budget's own.
+    counted in `budget`, which calls `end` where that client has to go for the sake of the others; `moved`, `idle`
+    and `age` are the budget's own.
     """
 
     __slots__ = (
@@ -77,6 +77,7 @@ class Outbox:
         "_offered_paced",
         "_over_since",
         "_paced",
+        "age",
         "bounds",
         "idle",
         "ledger",
@@ -96,6 +97,7 @@ class Outbox:
         self.bounds = bounds
         self.moved = True
         self.idle = 0
+        self.age = 0
         self._gap = gap
         self._budget = budget or Budget()
         self._end = end
@@ -188,6 +190,7 @@ class Outbox:
         assert self._offered is not None
         if count:
             self.moved = True
+            self._budget.taken += count
         self.size -= count
         if count < len(self._offered):
             self._offered = self._offered[count:]

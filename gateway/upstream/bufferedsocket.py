@@ -16,6 +16,8 @@ from gateway.upstream.names import TopicNames
 from gateway.upstream.properties import topic_alias, varint
 
 RECEIVE = 256 * 1024
+TRICKLE = 1024
+"""Bytes; a receive that gave less came from a broker that has time."""
 PIECEMEAL = 64 * 1024
 """Packets for paho up to this size are handed over whole; larger ones as they come, so that nothing is copied twice."""
 OVERSIZE = 16 * 1024 * 1024
@@ -139,8 +141,9 @@ class BufferedSocket:
             self.ended = True
             return True
         self._counters.bytes += len(data)
-        # A socket that gave less than it was asked for has no more. TLS and WebSocket give a record or frame at a time.
-        self.drained = self._plain and len(data) < RECEIVE
+        # A socket that gave little has no more. Where it gave much, more has come since, and goes out in the same
+        # writes. TLS and WebSocket give a record or frame at a time.
+        self.drained = self._plain and len(data) < TRICKLE
         if self._skip:
             dropped = min(self._skip, len(data))
             self._skip -= dropped

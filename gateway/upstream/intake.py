@@ -98,9 +98,10 @@ class Intake:
             self._broke(str(breach))
             sock.end(breach)
         finally:
+            self._hand_on()
+            # Behind the flush that this has scheduled: what goes out in one must fit the bounds of a client's outbox.
             if spent and self._socket is sock:
                 self._again = self._loop.call_soon(self._turn)
-            self._hand_on()
             took = time.perf_counter() - begin
             # Fit the next turn to what a packet costs the hub at present.
             if took > TURN_TIME:

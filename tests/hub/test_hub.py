@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.hub.audience import AudienceKey, Subscription
-from gateway.hub.hub import LOOKS, Hub
+from gateway.hub.breath import BREATH
+from gateway.hub.hub import FLOOD, LOOKS, QUIET, Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
 from gateway.topics import matches
@@ -123,13 +124,19 @@ def test_what_came_in_one_turn_goes_out_in_it_and_wakes_nobody_again():
     assert viewer.offsets == [1, 2, 3]
     assert viewer.sends == 1
     assert house.turns == []
-    # A flush that is due takes along what comes before it.
-    house.publish("a")
+    # Soon after a flush more is to be expected, and goes out with it.
     house.hub.at_once(house.log.append, [Message("b", b"1", 0.0, "u")], None)
     assert viewer.offsets == [1, 2, 3]
     house.settle()
-    assert viewer.offsets == [1, 2, 3, 4, 5]
-    assert viewer.sends == 2
+    assert viewer.offsets == [1, 2, 3, 4]
+    house.clock.now += 2 * QUIET
+    # A flush that is due takes along what comes before it.
+    house.publish("a")
+    house.hub.at_once(house.log.append, [Message("b", b"1", 0.0, "u")], None)
+    assert viewer.offsets == [1, 2, 3, 4]
+    house.settle()
+    assert viewer.offsets == [1, 2, 3, 4, 5, 6]
+    assert viewer.sends == 3
 
 
 def test_a_log_that_fails_stops_nothing_that_comes_after():
@@ -174,6 +181,36 @@ def test_a_turn_is_cut_into_slices_and_loses_nothing():
     house.publish("a")
     house.settle()
     assert all(viewer.offsets == [1, 2] for viewer in viewers)
+    assert not house.hub.busy
+
+
+def test_a_flood_waits_a_breath_for_full_sockets_and_a_trickle_does_not():
+    house = House()
+    viewers = [house.join("#") for _ in range(300)]
+    viewers[0].queued = True
+    for _ in range(FLOOD - 1):
+        house.publish("a")
+    house.settle()
+    assert not house.hub.busy
+    # However many slices it takes to reach everybody: the full one was met in the first.
+    house.clock.step = 0.001
+    for _ in range(FLOOD):
+        house.publish("a")
+    house.settle()
+    house.clock.step = 0.0
+    assert house.hub.busy
+    house.clock.now += BREATH
+    assert not house.hub.busy
+
+
+def test_what_nobody_watches_makes_no_flood():
+    house = House()
+    viewer = house.join("watched")
+    viewer.queued = True
+    for _ in range(FLOOD):
+        house.publish("other")
+    house.publish("watched")
+    house.settle()
     assert not house.hub.busy
 
 

@@ -344,6 +344,7 @@ def test_malformed_and_excluded_topics_are_counted() -> None:
 
 def test_a_socket_that_gave_all_it_had_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bufferedsocket, "RECEIVE", 8)
+    monkeypatch.setattr(bufferedsocket, "TRICKLE", 8)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
