@@ -86,13 +86,17 @@ class Outgoing:
             return
         outbox = self._outbox or self._open()
         try:
-            outbox.push(batch, now=None if batch.messages is None else owner.host.clock())
-        except Overflow:
-            owner.overflowed()
-            return
-        if not self.queued:
+            if self.queued:
+                outbox.push(batch, now=None if batch.messages is None else owner.host.clock())
+                return
+            # The policy is for those who are behind, which this client is only by what its socket does not take.
+            outbox.push(batch, now=None)
             self.queued = True
             self.pump()
+            if self._outbox is outbox and batch.messages is not None:
+                outbox.judge(owner.host.clock())
+        except Overflow:
+            owner.overflowed()
 
     def short(self, batch: Batch, taken: int) -> None:
         outbox = self._outbox or self._open()

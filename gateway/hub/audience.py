@@ -162,7 +162,7 @@ class Audience:
         self.frames: list[bytes] = []
         self.messages: list[Message] = []
         self.dirty = False
-        self.full = False
+        self.full = 0  # bytes of what went to a viewer whose socket is full
         self.delivered = 0
         self.sent_at = 0.0
         self.kept = kept
@@ -282,7 +282,8 @@ class Audience:
                     self.messages.clear()
                     return True
                 lone.short(self._take_batch(frame), taken)
-            self.full = self.full or lone.queued
+            if lone.queued:
+                self.full = max(self.full, len(frame))
             return True
         line = self._line
         if not passes and line is not None and len(line) <= STRIDE:
@@ -351,8 +352,8 @@ class Audience:
             else:
                 batch = batch or self._batch(frames, messages, blob)
                 viewer.push(batch)
-            if viewer.queued:
-                self.full = True
+            if viewer.queued and self.full < size:
+                self.full = size
         return batch
 
     def _out(self, frame: bytes, message: Message, line: list[Debtor] | None) -> None:

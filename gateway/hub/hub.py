@@ -21,6 +21,7 @@ REROUTE = 4000  # filters times topics that a change of subscriptions may look a
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
 FEW = 8  # audiences served between two looks at the clock
 FLOOD = 64  # messages in one flush: somebody publishes as fast as it goes
+FLOOD_RATE = 10e6  # bytes a second for one client, from flush to flush: so do they with large messages
 QUIET = 0.005  # seconds without a flush after which a message need not wait for others to go with
 TOPIC_OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
 
@@ -86,8 +87,8 @@ class Hub:
         self._dirty: deque[Audience] = deque()
         self._scheduled = False
         self._behind = False
-        self._full = False
-        self._fresh = 0
+        self._full = self._fresh = 0
+        self._ended_at = float("-inf")
         self._newest = 0
         self._taken_at = 0.0
         self._flushed_at = float("-inf")
@@ -216,8 +217,8 @@ class Hub:
             audience = dirty[0]
             done = audience.flush(clock, now, deadline)
             if audience.full:
-                self._full = True
-                audience.full = False
+                self._full = max(self._full, audience.full)
+                audience.full = 0
             if not done:
                 break
             audience.dirty = False
@@ -230,13 +231,15 @@ class Hub:
             self._scheduled = True
             self._schedule(self.flush)
         else:
-            if self._full and self._fresh >= FLOOD:
+            now = clock()
+            if self._full and (self._fresh >= FLOOD or self._full >= FLOOD_RATE * (now - self._ended_at)):
                 self._breath.begin()
-            self._full, self._fresh = False, 0
+            self._full, self._fresh = 0, 0
+            self._ended_at = now
             self.settled = self._newest
             if self._taken_at:
                 if self.latency is not None:
-                    self.latency(clock() - self._taken_at)
+                    self.latency(now - self._taken_at)
                 self._taken_at = 0.0
 
     def adopt(self, *, last_values: int, last_values_memory: int, period: float) -> None:

@@ -133,9 +133,10 @@ class Outbox:
         self.push(solo(frame), now=None)
 
     def push(self, batch: Batch, *, now: float | None, first: int = 0) -> None:
-        """Queue `batch` from its message number `first` on; `now` is monotonic seconds, needed for messages only.
+        """Queue `batch` from its message number `first` on; `now` is monotonic seconds.
 
-        Raises Overflow where the policy is to disconnect, or more waits than any policy may shed.
+        Where it is None the policy does not look at messages yet: `judge` has it look. Raises Overflow where the policy
+        is to disconnect, or more waits than any policy may shed.
         """
         entry = _Entry(batch, first)
         self._entries.append(entry)
@@ -145,12 +146,17 @@ class Outbox:
         size = entry.size() if first else len(batch.blob)
         self.size += size
         if batch.messages is not None:
-            if self.waiting > self.bounds.soft:
-                self._enforce(now)
+            if now is not None:
+                self.judge(now)
         elif not batch.own:
             self._paced += size
         elif self.waiting > OWN_LIMIT * self.bounds.hard and len(self._entries) > 1:
             raise Overflow("more waits than any policy may shed")
+
+    def judge(self, now: float) -> None:
+        """Let the policy act on what waits. Raises Overflow where that is to disconnect."""
+        if self.waiting > self.bounds.soft:
+            self._enforce(now)
 
     def owe(self, ledger: Ledger) -> None:
         """Tell of what the client did not get for another reason, in its place."""
@@ -340,7 +346,7 @@ class Outbox:
         elif self._asked:
             self._merge(asked_only=True)
 
-    def _enforce(self, now: float | None) -> None:
+    def _enforce(self, now: float) -> None:
         bounds = self.bounds
         if bounds.policy is Policy.DISCONNECT:
             raise Overflow(f"more than {bounds.soft} bytes behind")

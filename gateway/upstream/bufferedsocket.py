@@ -15,7 +15,7 @@ from gateway.upstream.counters import Counters
 from gateway.upstream.names import TopicNames
 from gateway.upstream.properties import topic_alias, varint
 
-RECEIVE = 256 * 1024
+RECEIVE = 128 * 1024
 TRICKLE = 1024
 """Bytes; a receive that gave less came from a broker that has time."""
 PIECEMEAL = 64 * 1024

@@ -15,6 +15,9 @@ from gateway.upstream.counters import Counters
 
 TURN = 512
 """Packets taken in per turn of the loop at most, so that nothing else waits for more than a few milliseconds."""
+TURN_BYTES = 64 * 1024
+"""Bytes received after which a turn ends with what they hold: what goes out at once must fit into a client's outbox, or
+it would be thinned for nothing."""
 LEAST_TURN = 16
 TURN_TIME = 0.004
 """Seconds; a turn that took longer, since much of it was new to the hub, makes the next ones shorter."""
@@ -115,6 +118,7 @@ class Intake:
         """Take in what is there, at most a turn's worth; whether more may be waiting."""
         budget = self._budget
         now = self._clock()
+        received = self._counters.bytes
         while True:
             reason, budget = sock.take(self.messages, self._receipts, now, budget)
             if sock.probes:
@@ -134,6 +138,8 @@ class Intake:
                 if sock.drained:
                     sock.drained = False
                     return False
+                if self._counters.bytes - received >= TURN_BYTES:
+                    return True
                 if not sock.fill():
                     return False
             else:

@@ -1,13 +1,15 @@
 """Slow clients over real sockets: what they are told, that they hold nobody else up, and that memory comes back."""
 
 import asyncio
+import ssl
 import time
 
 import pytest
 from support.edge import Edge, receive, say
 from support.sleeper import Sleeper, until
 
-from gateway.hub.outbox import Bounds
+from gateway.edge.tls import server_context
+from gateway.hub.outbox import Bounds, Policy
 
 KIB = b"x" * 1024
 
@@ -65,6 +67,31 @@ async def test_one_who_reads_a_little_learns_that_it_was_too_slow():
             while (4413).to_bytes(2, "big") not in got:
                 await asyncio.sleep(0.001)
                 got = (got + sleeper.read())[-10_000_000:]
+        sleeper.close()
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_burst_above_soft_goes_whole_to_a_client_whose_socket_takes_it(secure, policy, certificate):
+    context = server_context(certificate.certificate, certificate.key) if secure else None
+    options = {"ssl": ssl.create_default_context(cafile=str(certificate.ca))} if secure else {}
+    async with Edge(context=context, bounds=Bounds(policy, soft=16_384)) as edge:
+        async with edge.connect("?topic=%23&replay=none", **options) as client:
+            await receive(client, "welcome")
+            await until(lambda: edge.hub.audiences == 1)
+            flood(edge, 90)
+            assert [(await receive(client))["offset"] for _ in range(90)] == list(range(1, 91))
+
+
+async def test_what_a_socket_did_not_take_of_a_burst_is_thinned_at_once():
+    async with Edge(bounds=Bounds(soft=16_384)) as edge:
+        sleeper = Sleeper(edge.port, "?topic=%23&replay=none")
+        await until(lambda: edge.hub.audiences == 1)
+        flood(edge, 8000)
+        [connection] = edge.server.connections.values()
+        await until(lambda: connection.queue_size)
+        # What has been offered is out of reach; behind it one message of the one topic is left.
+        assert connection.queue_size < 300_000
         sleeper.close()
 
 

@@ -14,6 +14,8 @@ from support.mqttpublisher import MqttPublisher
 
 from gateway.config import UpstreamTopic
 from gateway.hub.message import Message
+from gateway.upstream.bufferedsocket import RECEIVE
+from gateway.upstream.intake import TURN_BYTES
 from gateway.upstream.link import Link
 
 ALL = (UpstreamTopic(filter="#"),)
@@ -124,6 +126,18 @@ async def test_a_turn_hands_on_at_most_512_messages(make_link: MakeLink, collect
         await collector.until(lambda: len(collector.messages) == 5000)
 
     assert max(collector.batches) <= 512
+
+
+async def test_a_turn_of_large_messages_ends_before_they_are_too_much_for_an_outbox(
+    make_link: MakeLink, collector: Collector
+) -> None:
+    async with FakeBroker() as broker:
+        make_link(broker.url, protocol="5")
+        await collector.connected()
+        broker.peer.send(packets.publish("a", bytes(2000), properties=b"") * 1000)
+        await collector.until(lambda: len(collector.messages) == 1000)
+
+    assert max(collector.batches) * 2000 <= RECEIVE + TURN_BYTES
 
 
 class DearHub(Collector):
