@@ -1,8 +1,10 @@
 """The files that a configuration names: there, readable, and what they should be."""
 
+from collections.abc import Callable
 from pathlib import Path as FilePath
 
 from gateway.config.model import Config
+from gateway.config.natskeys import credentials_of, seed_of
 from gateway.config.positions import Path
 from gateway.config.report import Report
 
@@ -31,8 +33,10 @@ def check_files(config: Config, report: Report) -> None:
 
 def _check_nats(config: Config, report: Report) -> None:
     settings, path = config.history.jetstream, ("history", "jetstream")
-    for key in ("password_file", "token_file", "credentials", "nkey_file"):
+    for key in ("password_file", "token_file"):
         _readable(getattr(settings, key), (*path, key), report)
+    _check_content(settings.credentials, credentials_of, (*path, "credentials"), report)
+    _check_content(settings.nkey_file, seed_of, (*path, "nkey_file"), report)
     _check_authority(settings.tls.ca, (*path, "tls", "ca"), report)
     if settings.tls.certificate:
         _check_pair(settings.tls.certificate, settings.tls.key, (*path, "tls"), report)
@@ -48,6 +52,15 @@ def _readable(file: FilePath | None, path: Path, report: Report) -> bool:
         report.clash(path, f"{file} cannot be read: {error.strerror}, expected a file that this user may read")
         return False
     return True
+
+
+def _check_content(file: FilePath | None, read: Callable[[str], object], path: Path, report: Report) -> None:
+    if file is None or not _readable(file, path, report):
+        return
+    try:
+        read(file.read_text("utf-8", "replace"))
+    except ValueError as error:
+        report.clash(path, f"{file} {error}")
 
 
 def _check_authority(file: FilePath | None, path: Path, report: Report) -> None:

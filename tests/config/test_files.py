@@ -89,3 +89,40 @@ def test_certificate_and_key_in_one_file_are_a_pair(pair: Folder) -> None:
     both = (pair.path / "c.pem").read_bytes() + (pair.path / "k.pem").read_bytes()
     (pair.path / "both.pem").write_bytes(both)
     assert pair.load(upstream('tls = { certificate = "both.pem" }')).upstream[0].tls.key is None
+
+
+SEED = "SU" + "A" * 56
+CREDENTIALS = f"""-----BEGIN NATS USER JWT-----
+a.b.c-_
+------END NATS USER JWT------
+
+-----BEGIN USER NKEY SEED-----
+{SEED}
+------END USER NKEY SEED------
+"""
+NATS = 'history.log = "jetstream"\n'
+
+
+@pytest.mark.parametrize(("key", "text"), [("credentials", CREDENTIALS), ("nkey_file", f"{SEED}\n")])
+def test_keys_for_nats_are_taken(folder: Folder, key: str, text: str) -> None:
+    (folder.path / "key").write_text(text)
+    assert folder.load(f'{NATS}history.jetstream.{key} = "key"').history.log == "jetstream"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "problem"),
+    [
+        ("credentials", "", "holds no user JWT, expected a .creds file as nsc generate creds makes it"),
+        ("credentials", CREDENTIALS.replace("JWT", "JOT"), "holds no user JWT, "),
+        ("credentials", CREDENTIALS[:60], "holds no user's seed, "),
+        ("credentials", CREDENTIALS.replace("SUA", "SAA"), "holds no user's seed, "),
+        ("nkey_file", CREDENTIALS, "holds no user's seed, expected SU and 56 characters as nk -gen user makes them"),
+        ("nkey_file", SEED[:-1], "holds no user's seed, "),
+    ],
+)
+def test_keys_for_nats_are_looked_into_and_never_repeated(folder: Folder, key: str, text: str, problem: str) -> None:
+    (folder.path / "key").write_text(text)
+    [found] = folder.problems(f'{NATS}history.jetstream.{key} = "key"')
+    assert found.startswith(f"config.toml:2: history.jetstream.{key}: ")
+    assert problem in found
+    assert "AAAA" not in found

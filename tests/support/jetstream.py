@@ -53,7 +53,9 @@ class Streams:
     async def end(self) -> None:
         logs, self._logs = self._logs, []
         for log in logs:
-            for stream in (log._settings.stream, f"KV_{log._settings.stream}-leases"):
+            for stream in (
+                () if not log.client.connected else (log._settings.stream, f"KV_{log._settings.stream}-leases")
+            ):
                 with contextlib.suppress(Refusal):  # two gateways may have had the same
                     await log.client.ask(f"{API}STREAM.DELETE.{stream}")
             await log.end()
