@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 failed, 2 usage, 78 bad configuration (EX_CONFIG of sysexi
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +227,7 @@ def reload(config: Path | None) -> None:
     """Let the running gateway read its configuration again; waits, and prints what is wrong with it."""
     from gateway.commands.running import run_reload
 
-    run_reload(_place(config), click.echo)
+    run_reload(_place(config), click.echo, partial(click.echo, err=True))
 
 
 @main.command(short_help="Tell why a panel that shows a topic is empty")

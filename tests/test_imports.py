@@ -71,7 +71,11 @@ PLAN = (
             "choose",
         ),
     ),
-    Wing(3, "gateway.operations", ("lines", "repeats", "inherited", "logs", "notify", "health", "control", "explain")),
+    Wing(
+        3,
+        "gateway.operations",
+        ("lines", "repeats", "inherited", "logs", "notify", "health", "control", "whereabouts", "explain"),
+    ),
     Wing(
         2,
         "gateway.hub",

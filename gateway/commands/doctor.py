@@ -51,17 +51,12 @@ def examine(path: Path | None, *, wall: float | None = None) -> Iterator[Check]:
         yield Check("configuration", FAILURE, problems[0], f"mend it, then: sensor-gateway check {path or ''}".rstrip())
         for problem in problems[1:]:
             yield Check("configuration", FAILURE, problem)
+        # One that was started before goes on, and what it does not tell hangs on the file.
+        yield from _running(*_status(path))
         return
     yield Check("configuration", OK, str(path) if path else "none: every key has its default")
-    status: dict[str, Any] | None
-    try:
-        status = status_of(path)
-        yield from _running(status)
-    except GatewayError as error:
-        status = None
-        yield Check(
-            "gateway", WARNING, str(error), "systemctl start sensor-gateway; journalctl -u sensor-gateway -n 50"
-        )
+    status, failure = _status(path)
+    yield from _running(status, failure)
     for upstream in config.upstream:
         yield from _broker(upstream, status)
     yield from _certificates(config, now)
@@ -75,7 +70,18 @@ def examine(path: Path | None, *, wall: float | None = None) -> Iterator[Check]:
         yield from _ports(config)
 
 
-def _running(status: dict[str, Any]) -> Iterator[Check]:
+def _status(path: Path | None) -> tuple[dict[str, Any] | None, str]:
+    """How the running gateway is, or why nobody says."""
+    try:
+        return status_of(path), ""
+    except GatewayError as error:
+        return None, str(error)
+
+
+def _running(status: dict[str, Any] | None, failure: str) -> Iterator[Check]:
+    if status is None:
+        yield Check("gateway", WARNING, failure, "systemctl start sensor-gateway; journalctl -u sensor-gateway -n 50")
+        return
     yield Check("gateway", OK, f"{status['version']} runs: {status['words']}")
     for name, fault in status["faults"].items():
         yield Check(name, FAILURE, fault, "systemd restarts it in a minute; journalctl -u sensor-gateway says more")

@@ -12,7 +12,6 @@ from gateway.edge.states import State
 from gateway.errors import GatewayError
 from gateway.lifecycle.figures import resident
 from gateway.lifecycle.house import House
-from gateway.lifecycle.vitals import status_words
 from gateway.operations.control import Answer
 from gateway.operations.explain import ClientFacts, TopicFacts, explain
 from gateway.operations.health import Health
@@ -27,6 +26,9 @@ class Keeper(Protocol):
     health: Health
 
     async def reload(self) -> list[str]:
+        """See Service."""
+
+    def words(self) -> str:
         """See Service."""
 
 
@@ -55,12 +57,12 @@ def _open(house: House) -> list[Connection]:
 def _status(house: House, keeper: Keeper) -> dict[str, Any]:
     server, hub = house.server, house.server.room.hub
     return {
-        "words": status_words(server, house.upstreams),
+        "words": keeper.words(),
         "version": __version__,
         "name": server.room.name,
         "since": server.started,
         "now": server.room.wall(),
-        "config": str(house.path) if house.path is not None else "",
+        "config": str(house.path.absolute()) if house.path is not None else "",
         "addresses": [str(endpoint) for endpoint in server.listeners.endpoints],
         "faults": keeper.health.faults,
         "received": hub.received,

@@ -40,7 +40,7 @@ class Service:
         self._notifier = Notifier(environ)
         place = own_place(house.config.gateway.state_dir, environ)
         self.health = Health(
-            self._notifier, status=self._words, checks=checks(house.server, house.upstreams, time.monotonic)
+            self._notifier, status=self.words, checks=checks(house.server, house.upstreams, time.monotonic)
         )
         self.figures = Figures(house, self.health)
         house.server.room.hub.latency = self.figures.latency.observe
@@ -74,7 +74,7 @@ class Service:
             self._sentry.start()
         loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         self._notifier.alive()
-        self._notifier.ready(self._words())
+        self._notifier.ready(self.words())
 
     def stopping(self, seconds: float) -> None:
         """The end begins and may take `seconds`."""
@@ -104,8 +104,15 @@ class Service:
                     log.error("reload refused: %s", line)
                 raise
             finally:
-                self._notifier.ready(self._words())
+                self._notifier.ready(self.words())
             return left
+
+    def words(self) -> str:
+        """How it goes, in a line."""
+        if self._stopping:
+            return f"stopping: {len(self._house.server.connections)} clients left"
+        words = status_words(self._house.server, self._house.upstreams)
+        return f"RELOAD REFUSED, going on as before: {self.refused}; {words}" if self.refused else words
 
     def _hung_up(self) -> None:
         async def quietly() -> None:
@@ -115,12 +122,6 @@ class Service:
                 pass  # said in the log and in the status
 
         self._spawn(quietly(), "reload")
-
-    def _words(self) -> str:
-        if self._stopping:
-            return f"stopping: {len(self._house.server.connections)} clients left"
-        words = status_words(self._house.server, self._house.upstreams)
-        return f"RELOAD REFUSED, going on as before: {self.refused}; {words}" if self.refused else words
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

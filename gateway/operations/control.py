@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.config import ConfigError, Problem
 from gateway.errors import GatewayError
 
 log = logging.getLogger("gateway")
@@ -59,7 +60,7 @@ class Control:
     async def start(self) -> None:
         """Listen. Raises GatewayError where another gateway has the place, or nobody may."""
         try:
-            if _answers_at(self.path):
+            if answers_at(self.path):
                 raise GatewayError(f"another gateway answers at {self.path}: give each a state_dir of its own")
             self.path.unlink(missing_ok=True)
             before = os.umask(0o117)
@@ -102,6 +103,8 @@ class Control:
             return await answer(asked)
         except msgspec.DecodeError as error:
             return {"error": f"not a JSON object: {error}"}
+        except ConfigError as error:
+            return {"error": str(error), "problems": msgspec.to_builtins(error.problems)}
         except GatewayError as error:
             return {"error": str(error)}
         except Exception as error:
@@ -110,7 +113,10 @@ class Control:
 
 
 def ask(candidates: list[Path], question: dict[str, Any], *, timeout: float = TIMEOUT) -> dict[str, Any]:
-    """Ask the running gateway; its answer. Raises GatewayError where none can be reached, or it refuses."""
+    """Ask the running gateway; its answer. Raises GatewayError where none can be reached, or it refuses.
+
+    Raises ConfigError where it refuses a configuration.
+    """
     denied = None
     for path in candidates:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -131,6 +137,8 @@ def ask(candidates: list[Path], question: dict[str, Any], *, timeout: float = TI
         if not line:
             raise GatewayError(f"the gateway at {path} ended before it answered: see its log")
         answer: dict[str, Any] = msgspec.json.decode(line)
+        if "problems" in answer:
+            raise ConfigError(msgspec.convert(answer["problems"], list[Problem]))
         if "error" in answer:
             raise GatewayError(answer["error"])
         return answer
@@ -142,7 +150,8 @@ def ask(candidates: list[Path], question: dict[str, Any], *, timeout: float = TI
     )
 
 
-def _answers_at(path: Path) -> bool:
+def answers_at(path: Path) -> bool:
+    """Whether somebody listens there."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(1.0)
         code = sock.connect_ex(str(path))

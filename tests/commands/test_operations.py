@@ -1,6 +1,7 @@
 """The commands that an operator types, against a real gateway and real files."""
 
 import json
+import os
 import sqlite3
 import ssl
 import subprocess
@@ -19,6 +20,8 @@ from websockets.asyncio.client import connect
 from gateway.cli import main
 from gateway.commands.authority import own_names
 from gateway.logs import offsets
+from gateway.operations import control, whereabouts
+from gateway.operations.whereabouts import running_on
 
 NOBODY = '[[upstream]]\nname = "main"\nurls = ["mqtt://127.0.0.1:1"]\n'
 
@@ -38,6 +41,72 @@ def test_reload_prints_what_is_wrong_and_fails(gateway: Callable[[str], Daemon])
     refused = typed("reload", "--config", daemon.config_file)
     assert refused.exit_code == 78
     assert "subscription" in refused.output
+
+
+BROKEN = "[limits]\nsubscriptions = = 5\n"
+
+
+def test_a_file_that_is_no_toml_any_more_still_leads_to_its_gateway(gateway: Callable[[str], Daemon]) -> None:
+    """Its control socket lies where the file said when the gateway was started."""
+    daemon = gateway(NOBODY)
+    good = daemon.config_file.read_text()
+    daemon.config_file.write_text(f"{good}{BROKEN}")
+    line = good.count("\n") + 2
+    for path in (daemon.config_file, Path(os.path.relpath(daemon.config_file))):
+        refused = typed("reload", "--config", path)
+        assert refused.exit_code == 78
+        assert refused.stdout == ""
+        assert refused.stderr.startswith("refused, nothing has changed: the gateway goes on as before\n")
+        assert f"{daemon.config_file}:{line}: not TOML: " in refused.stderr
+    assert daemon.log.count("reload refused: ") == 2
+    assert "RELOAD REFUSED" in typed("top", "--once", "--config", daemon.config_file).output
+    assert "no upstream subscribes" not in typed("explain", "a", "--config", daemon.config_file).output
+    assert "so: " in typed("explain", "a", "--config", daemon.config_file).output
+    found = typed("doctor", "--config", daemon.config_file)
+    assert found.exit_code == 1
+    assert f"failure  configuration: {daemon.config_file}:{line}: not TOML" in found.output
+    assert "ok       gateway: " in found.output
+    assert "warning  reload: RELOAD REFUSED" in found.output
+    daemon.config_file.write_text(good)
+    assert typed("reload", "--config", daemon.config_file).output == "reloaded\n"
+    daemon.stop()
+    daemon.config_file.write_text(f"{good}{BROKEN}")
+    nobody = typed("reload", "--config", daemon.config_file)
+    assert nobody.exit_code == 78
+    assert "no running gateway answers" in nobody.stderr
+    assert f"{daemon.config_file}:{line}: not TOML: " in nobody.stderr
+    assert "gateway: no running gateway answers" in typed("doctor", "--config", daemon.config_file).output
+
+
+def test_a_file_that_moves_the_control_socket_still_leads_to_its_gateway(
+    gateway: Callable[[str], Daemon], tmp_path: Path
+) -> None:
+    daemon = gateway(NOBODY)
+    daemon.config_file.write_text(daemon.config_file.read_text().replace(str(daemon.folder), str(tmp_path)))
+    assert typed("reload", "--config", daemon.config_file).output == (
+        "reloaded\nafter a restart only: gateway.state_dir\n"
+    )
+
+
+def test_a_gateway_on_another_file_is_not_asked(
+    gateway: Callable[[str], Daemon], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = gateway(NOBODY)
+    monkeypatch.setattr(control, "RUN", other.folder)
+    config = tmp_path / "config.toml"
+    for text in (f'[gateway]\nstate_dir = "{tmp_path}"\n', BROKEN):
+        config.write_text(text)
+        assert "no running gateway answers" in typed("reload", "--config", config).output
+    assert "reload" not in other.log
+
+
+def test_what_somebody_else_has_bound_is_not_believed(
+    gateway: Callable[[str], Daemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = gateway(NOBODY)
+    assert running_on(daemon.config_file) == [daemon.folder / "control.sock"]
+    monkeypatch.setattr(whereabouts, "_trusted", set)
+    assert running_on(daemon.config_file) == []
 
 
 def test_without_a_gateway_the_commands_say_where_they_looked(tmp_path: Path) -> None:
