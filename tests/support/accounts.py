@@ -52,7 +52,12 @@ class Line:
         return taken
 
     def push(self, batch: Batch) -> None:
-        self._put(lambda: self._outbox.push(batch, now=self._house.now))
+        if self.queued:
+            self._put(lambda: self._outbox.push(batch, now=self._house.now))
+            return
+        self._put(lambda: self._outbox.push(batch, now=None))
+        if batch.messages is not None:
+            self._put(lambda: self._outbox.judge(self._house.now))
 
     def short(self, batch: Batch, taken: int) -> None:
         self._put(lambda: self._outbox.resume(batch, taken, now=self._house.now))
