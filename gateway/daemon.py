@@ -43,7 +43,7 @@ from gateway.hub.message import Message
 from gateway.hub.pastreadings import reading_source
 from gateway.hub.ports import UpstreamState
 from gateway.hub.readings import Readings
-from gateway.lifecycle.reload import bounds_of, server_limits, session_limits, stale_after
+from gateway.lifecycle.reload import bounds_of, server_limits, session_limits, stale_after, unsigned
 from gateway.lifecycle.service import Service
 from gateway.logs.choose import Reader, SharedLog, make_log
 from gateway.memory import machine_limits, resolve_memory
@@ -77,7 +77,7 @@ class Daemon:
     """Everything wired together; `run` is its life. The constructor does no I/O."""
 
     def __init__(self, config: Config, path: Path | None = None) -> None:
-        self.config = config
+        self.begun = self.config = config
         self.path = path
         self.addresses: list[str] = []
         self.log: Log | None = None
@@ -117,7 +117,7 @@ class Daemon:
             loop=loop,
             name=name,
             busy=lambda: hub.busy,
-            upstream=next((upstream.name for upstream in config.upstream if upstream.ingest == "none"), ""),
+            upstream=unsigned(config.upstream),
         )
         history = self.log = made.log
         self.shared = made.shared
@@ -260,7 +260,7 @@ class Daemon:
         # Clients find the same sockets open again in a moment, in the hands of systemd.
         restart = self.server.listeners.inherited
         shared_port = any(endpoint.reuse_port for endpoint in self.server.listeners.endpoints)
-        elsewhere = shared_port or config.history.log == "jetstream"
+        elsewhere = shared_port or self.shared is not None
         await self.server.drain(config.gateway.drain, restart=restart, elsewhere=elsewhere)
         try:
             await asyncio.wait_for(self.upstreams.stop(), LINK_STOP)

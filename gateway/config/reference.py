@@ -25,7 +25,9 @@ order of their names: tables are merged, `[[lists]]` get longer. Without any fil
   dropping a client; a file with a mistake changes nothing.
 
 **After a restart only**: a `[[listen]]` address or port, `gateway.name`, `gateway.state_dir`, `history.log`, `disk`,
-`disk_limit`, `disk_age`, `commit`, `durable` and `jetstream`. A reload names them when they have changed.
+`disk_limit`, `disk_age`, `commit`, `durable` and `jetstream`. A reload names them as long as they are not as
+at the start. `[[upstream]] ingest` changes under way, and waits for the restart only where the log has to; so do topics
+that the running stream does not hold.
 """
 
 

@@ -1,7 +1,7 @@
 """Rules of a log that many gateways share: who follows a broker, and what the stream has to hold."""
 
 from gateway.config.addresses import nats_url_fault, url_scheme
-from gateway.config.model import Config, JetStream, UpstreamTls
+from gateway.config.model import Config, JetStream, Upstream, UpstreamTls
 from gateway.config.positions import Path
 from gateway.config.report import Report
 from gateway.topics import covers
@@ -60,17 +60,25 @@ def _check_kind(config: Config, report: Report) -> None:
             report.clash(path, message, (*_HERE, "prefix"))
 
 
+def beyond(upstream: Upstream, settings: JetStream) -> list[int]:
+    """Which of the topics of an upstream, by their index, are more than the stream holds."""
+    if settings.prefix and "#" in settings.topics:
+        return []
+    return [
+        number
+        for number, topic in enumerate(upstream.topics)
+        if not any(covers(held, upstream.prefix + topic.filter) for held in settings.topics)
+    ]
+
+
 def _check_covered(config: Config, index: int, report: Report) -> None:
     upstream, settings = config.upstream[index], config.history.jetstream
-    if settings.prefix and "#" in settings.topics:
-        return
-    for number, topic in enumerate(upstream.topics):
-        filter = upstream.prefix + topic.filter
-        if not any(covers(held, filter) for held in settings.topics):
-            held = ", ".join(f'"{each}"' for each in settings.topics)
-            message = f'"{filter}" is more than the stream holds ({held}), expected a filter within it, or more topics'
-            path: Path = ("upstream", index, "topics", number, "filter")
-            report.clash(path if report.has(path) else ("upstream", index), message, (*_HERE, "topics"))
+    for number in beyond(upstream, settings):
+        filter = upstream.prefix + upstream.topics[number].filter
+        held = ", ".join(f'"{each}"' for each in settings.topics)
+        message = f'"{filter}" is more than the stream holds ({held}), expected a filter within it, or more topics'
+        path: Path = ("upstream", index, "topics", number, "filter")
+        report.clash(path if report.has(path) else ("upstream", index), message, (*_HERE, "topics"))
 
 
 def _check_server(settings: JetStream, report: Report) -> None:

@@ -9,18 +9,24 @@ from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.server import Server
 from gateway.hub.freshness import Freshness
 from gateway.hub.readings import Readings
+from gateway.logs.choose import SharedLog
 from gateway.memory import MemoryPlan
 from gateway.upstream.upstreams import Upstreams
 
 
 class House(Protocol):
-    """The daemon. `path` is where its configuration came from, None without a file; `plan` is its memory."""
+    """The daemon. `path` is where its configuration came from, None without a file; `plan` is its memory.
+
+    `begun` is the configuration that it was started with, `config` the one of the last reload.
+    """
 
     path: Path | None
+    begun: Config
     config: Config
     plan: MemoryPlan
     server: Server
     upstreams: Upstreams
+    shared: SharedLog | None
     readings: Readings
     freshness: Freshness
 

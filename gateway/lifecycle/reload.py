@@ -7,10 +7,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from devices.registry import Registry
-from gateway.config import Config, first_word, load
+from gateway.config import Config, Upstream, first_word, load
+from gateway.config.sharedlog import beyond
 from gateway.edge.admission import ServerLimits
 from gateway.edge.listeners import descriptors_for_clients
 from gateway.edge.room import SessionLimits
@@ -99,8 +100,11 @@ async def reload(house: House) -> list[str]:
         period=config.heartbeat.interval,
     )
     house.freshness.most = config.limits.last_values
-    await house.upstreams.reload(config.upstream, payload_limit=config.limits.payload)
-    left = needs_restart(old, config)
+    followed = followed_as(config, house.begun, house.upstreams.settings)
+    await house.upstreams.reload(followed, payload_limit=config.limits.payload)
+    if house.shared is not None:
+        house.shared.call_unsigned(unsigned(followed))
+    left = needs_restart(house.begun, config, followed)
     if config != old:
         log.info("reloaded: %s; %s", ", ".join(changed(old, config)), first_word(config))
     else:
@@ -110,19 +114,61 @@ async def reload(house: House) -> list[str]:
     return left
 
 
+def followed_as(config: Config, begun: Config, present: Sequence[Upstream]) -> Sequence[Upstream]:
+    """The upstreams as they can be followed over the log that there is.
+
+    Who follows one belongs to the log, and so does what a stream holds: where that is another one only after a restart,
+    the rest waits for it too.
+    """
+    history, before = config.history, begun.history
+    if (history.log, history.jetstream) == (before.log, before.jetstream):
+        return config.upstream
+    shared = before.log == "jetstream"
+    followed = {each.name: each for each in present}
+    found = []
+    for each in config.upstream:
+        now = followed.get(each.name)
+        if now is not None and now.ingest != each.ingest:
+            # The client id goes with it: another one would leave the broker's session behind.
+            each = replace(each, ingest=now.ingest, client_id=now.client_id)
+        elif now is None and (each.ingest == "own") == shared:
+            each = replace(each, ingest="one" if shared else "own")
+        if shared and each.ingest == "one" and beyond(each, before.jetstream):
+            # The stream would take none of it, and what comes behind it would wait for ever.
+            if now is None:
+                continue
+            each = replace(each, prefix=now.prefix, topics=now.topics)
+        found.append(each)
+    return found
+
+
+def unsigned(upstreams: Sequence[Upstream]) -> str:
+    """The name under which comes what devices put into a shared log themselves, "" where they do not."""
+    return next((each.name for each in upstreams if each.ingest == "none"), "")
+
+
 def changed(old: Config, new: Config) -> list[str]:
     """The tables that say something else."""
     before, after = asdict(old), asdict(new)
     return [name for name in after if name != "written" and before[name] != after[name]]
 
 
-def needs_restart(old: Config, new: Config) -> list[str]:
-    """The keys that have changed and that a reload does not reach."""
+def needs_restart(begun: Config, new: Config, followed: Sequence[Upstream]) -> list[str]:
+    """The keys that are not as they were at the start, and that a reload does not reach."""
     found = []
     for table, keys in _AT_START.items():
-        before, after = getattr(old, table), getattr(new, table)
+        before, after = getattr(begun, table), getattr(new, table)
         found += [f"{table}.{key}" for key in keys if getattr(before, key) != getattr(after, key)]
-    before_places, after_places = _places(old), _places(new)
+    present = {each.name: each for each in followed}
+    for wanted in new.upstream:
+        now = present.get(wanted.name)
+        if now is None:
+            found.append(f"upstream: {wanted.name} (new)")
+            continue
+        for key in ("ingest", "prefix", "topics"):
+            if getattr(wanted, key) != getattr(now, key):
+                found.append(f"upstream.{wanted.name}.{key}")
+    before_places, after_places = _places(begun), _places(new)
     found += [f"listen: {place} (new)" for place in after_places if place not in before_places]
     found += [f"listen: {place} (gone)" for place in before_places if place not in after_places]
     return found

@@ -49,6 +49,9 @@ class SharedLog(Log, Turns, Protocol):
     def fault(self) -> str:
         """Why this gateway does not show what the log holds, "" while it does."""
 
+    def call_unsigned(self, upstream: str) -> None:
+        """From now on what devices put into it themselves comes under the name of this upstream."""
+
     def tell_gap(self, upstream: str) -> None:
         """Tell every gateway that messages of an upstream that this one follows were lost."""
 

@@ -74,7 +74,7 @@ class JetStreamLog:
         self._loop = loop
         self._clock = clock
         self._wall = wall
-        records = Records(settings.prefix, upstream=upstream)
+        records = self._records = Records(settings.prefix, upstream=upstream)
         callbacks = Callbacks(
             own=lambda id: self.holdings.came_back(id),
             began=lambda upstream, term: self.holdings.began(upstream, term),
@@ -187,6 +187,10 @@ class JetStreamLog:
     def tell_gap(self, upstream: str) -> None:
         """Tell every gateway that messages of an upstream that this one follows were lost."""
         self.holdings.gap(upstream)
+
+    def call_unsigned(self, upstream: str) -> None:
+        """From now on what devices publish to NATS themselves comes under the name of this upstream."""
+        self._records.upstream = upstream
 
     # How it goes.
 

@@ -50,7 +50,7 @@ class Records:
     def __init__(self, prefix: str, *, upstream: str = "") -> None:
         self.subjects = Subjects(prefix)
         self._lead = f"{prefix}." if prefix else ""
-        self._upstream = upstream
+        self.upstream = upstream
         self._barriers = f"{self._lead}{BARRIER}."
         self._gaps = f"{self._lead}{GAP}."
 
@@ -92,7 +92,7 @@ class Records:
         header = headers.get(HEADER) if headers else None
         if header is None:
             topic = self.subjects.topic(subject)
-            return Message(topic, payload, stored, self._upstream, offset=offset) if topic else None
+            return Message(topic, payload, stored, self.upstream, offset=offset) if topic else None
         time, flags, mid, size, upstream, *long = header.split(";", 5)
         if long:
             length = int(long[0])

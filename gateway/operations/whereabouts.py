@@ -13,7 +13,7 @@ from pathlib import Path
 from gateway.errors import GatewayError
 from gateway.operations.control import NAME, ask
 
-TABLE = Path("/proc/net/unix")  # proc(5): every Unix socket of this network namespace, whoever may connect to it
+TABLE = Path("/proc/self/net/unix")  # proc(5): every Unix socket of this network namespace, also with ProcSubset=pid
 USER = "sensor-gateway"
 PATIENCE = 1.0  # seconds; a gateway that does not answer is none that could be asked
 

@@ -158,6 +158,8 @@ class Link:
         self._sight = self._make_sight()
         self._index = 0
         self._announcer.change(CONNECTING, reason="the configuration has changed")
+        # At once: what comes from here on belongs to whoever follows next.
+        self._session.drop("the configuration has changed")
         if self._task is not None:
             # Not by way of the old task: it may be waiting for an address that was wrong.
             self._task.cancel()

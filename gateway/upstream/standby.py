@@ -12,4 +12,5 @@ def standby(settings: Upstream, mark: str) -> Upstream:
     """
     # Not the client id of the one that follows: the broker would throw that one out.
     client_id = f"sensor-gateway-{settings.name[:32]}-{mark}"
-    return replace(settings, client_id=client_id, session_expiry=0.0, topics=(), canary=None, status="")
+    # The same whether others follow or nobody does: what is connected stays so.
+    return replace(settings, ingest="none", client_id=client_id, session_expiry=0.0, topics=(), canary=None, status="")

@@ -52,6 +52,11 @@ class Upstreams:
         return tuple(self._links.values())
 
     @property
+    def settings(self) -> Sequence[Upstream]:
+        """As they are followed now."""
+        return tuple(self._settings.values())
+
+    @property
     def clock_suspect(self) -> bool:
         """Whether a broker's certificate is not valid yet by this box's clock."""
         return any(link.clock_suspect for link in self._links.values())
@@ -91,8 +96,13 @@ class Upstreams:
             self._payload_limit = payload_limit
             for present in self._links.values():
                 present.limit(payload_limit)
+        turned = {each.name for each in settings if self._turns_round(each)}
+        # All links stay in their places meanwhile: other upstreams' turns may begin and end.
+        for name in turned:
+            self._links[name].reload(standby(self._settings[name], self._mark))
+            await self._leave(name)
         before, self._links = self._links, {}
-        old, self._settings = self._settings, {each.name: each for each in settings}
+        self._settings = {each.name: each for each in settings}
         for each in settings:
             link = before.pop(each.name, None)
             if link is None:
@@ -100,8 +110,7 @@ class Upstreams:
                 link.start()
                 self._take_part(each)
             else:
-                if each.ingest != old[each.name].ingest:
-                    await self._leave(each.name)
+                if each.name in turned:
                     self._take_part(each)
                 link.reload(self._role(each))
             self._links[each.name] = link
@@ -124,6 +133,11 @@ class Upstreams:
         settings = self._settings.get(name)
         return settings is not None and (settings.ingest in ("auto", "own") or name in self._following)
 
+    def _turns_round(self, settings: Upstream) -> bool:
+        """Whether another one follows an upstream from now on."""
+        present = self._settings.get(settings.name)
+        return present is not None and present.ingest != settings.ingest
+
     def _role(self, settings: Upstream) -> Upstream:
         """The settings of the link: to follow, or to stand by."""
         return settings if self.follows(settings.name) else standby(settings, self._mark)
@@ -134,14 +148,17 @@ class Upstreams:
             self._turns.campaign(name, lambda recent: self._begin(name, recent), lambda: self._end(name))
 
     async def _leave(self, name: str) -> None:
+        # First: what the link meets from here on, in a session of its own, is no loss of anybody's.
+        self._following.discard(name)
         if self._turns is not None:
             await self._turns.withdraw(name)
-        self._following.discard(name)
 
     def _begin(self, name: str, recent: list[Message]) -> None:
         """It is this gateway's turn: the broker hands its session over, and sends again what was not acknowledged."""
+        link = self._links.get(name)
+        if link is None:
+            return  # a reload takes it away at this moment
         self._following.add(name)
-        link = self._links[name]
         link.remember([message for message in recent if message.mid])
         link.reload(self._settings[name])
 

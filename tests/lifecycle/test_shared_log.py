@@ -19,6 +19,8 @@ from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
 from support.nats import Nats
 
+from gateway.operations.control import ask
+
 pytestmark = pytest.mark.slow
 
 TAKEOVER = 5.0  # seconds
@@ -389,6 +391,117 @@ async def test_doctor_looks_at_the_stream(house: House) -> None:
     assert "shared log: the stream sensor-gateway is in reach" in told[0].stdout
     assert "shared log: max_bytes is 64 MiB, expected 32 MiB" in told[1].stdout
     assert "shared log: no NATS server answers: " in told[2].stdout
+
+
+HELD = 'prefix = ""\ntopics = ["t/#"]'
+
+
+def ingest(house: House, how: str) -> str:
+    """An upstream that is followed so; "" says nothing about it."""
+    line = f'ingest = "{how}"\n' if how else ""
+    return f'{line}urls = "{house.broker.url}"\ntopics = [{{ filter = "t/#", qos = 1 }}]'
+
+
+async def reload(gateway: Daemon, config: str) -> list[str]:
+    """What needs a restart, as the gateway says."""
+    gateway.config = config
+    gateway.write_config()
+    answer = await asyncio.to_thread(ask, [gateway.folder / "control.sock"], {"do": "reload"})
+    return list(answer["restart"])
+
+
+async def test_who_follows_changes_under_way_and_nothing_is_lost(house: House) -> None:
+    one, two = (house.gateway(name, upstream=ingest(house, ""), stream=HELD) for name in ("one", "two"))
+    held = await holder(one, two)
+    [other] = [gateway for gateway in (one, two) if gateway is not held]
+    viewers = Viewers(one, two)
+    await viewers.welcomed()
+    seen = viewers.all[0]
+    load = Load(house.broker.port)
+    load.start()
+
+    async def follow(gateway: Daemon, how: str) -> None:
+        name = "one" if gateway is one else "two"
+        config = house.config(name, upstream=ingest(house, how), stream=HELD)
+        assert await reload(gateway, config) == []
+
+    try:
+        await more(seen, 200)
+        await follow(held, "none")
+        await until(lambda: follows(other))
+        await more(seen, 200)
+        # Nobody is left: the broker keeps what comes.
+        await follow(other, "none")
+        sent = load.sent
+        await until(lambda: load.sent > sent + 300)
+        assert not follows(held)
+        assert not follows(other)
+        before = len(seen.numbers)
+        await follow(held, "one")
+        await until(lambda: follows(held))
+        await until(lambda: len(seen.numbers) > before + 300)
+        await follow(held, "")
+        await follow(other, "")
+        await more(seen, 200)
+    finally:
+        load.end()
+    await until(lambda: all(viewer.numbers[-1:] == [load.sent - 1] for viewer in viewers.all))
+    await viewers.end()
+    for viewer in viewers.all:
+        assert viewer.numbers == list(range(viewer.numbers[0], load.sent))
+    assert [each.gaps for each in viewers.all] == [[], []]
+
+
+@pytest.mark.parametrize("begins", ["shared", "own"])
+async def test_who_follows_waits_for_the_restart_that_the_log_needs(house: House, begins: str) -> None:
+    """A reload that named history.log as needing a restart let go of the broker at once: nothing came any more."""
+    shared, other = house.config("one"), house.config("one", upstream=ingest(house, "none"), stream=HELD)
+    own = shared.partition("[history]")[0] + "[backpressure]" + shared.partition("[backpressure]")[2]
+    waiting = ["history.jetstream", "upstream.main.ingest"]
+    begin, *changes = {
+        "shared": ((shared, []), (other, waiting), (other, waiting), (own, ["history.log", *waiting]), (shared, [])),
+        "own": ((own, []), (shared, ["history.log", *waiting]), (other, ["history.log", *waiting]), (own, [])),
+    }[begins]
+    with Daemon(begin[0]) as gateway:
+        await until(lambda: follows(gateway))
+        viewers = Viewers(gateway)
+        await viewers.welcomed()
+        [seen] = viewers.all
+        load = Load(house.broker.port)
+        load.start()
+        try:
+            for config, named in changes:
+                await more(seen, 100)
+                assert await reload(gateway, config) == named
+            await more(seen, 100)
+        finally:
+            load.end()
+        await until(lambda: seen.numbers[-1:] == [load.sent - 1])
+        await viewers.end()
+    assert seen.numbers == list(range(load.sent))
+
+
+async def test_topics_that_the_stream_does_not_hold_yet_wait_for_the_restart(house: House) -> None:
+    """Messages that no stream takes were sent to it for ever, and all that came behind them waited."""
+    wide = HELD.replace('"t/#"', '"t/#", "u/#", "w/#"')
+    more_topics = ingest(house, "").replace('"t/#"', '"u/#"')
+    another = 'name = "new"\n' + more_topics.replace("u/#", "w/#")
+    one = house.gateway("one", upstream=ingest(house, ""), stream=HELD)
+    await holder(one)
+    viewers = Viewers(one)
+    await viewers.welcomed()
+    with MqttPublisher(house.broker.port) as publisher:
+        upstream = f'name = "main"\n{more_topics}\n[[upstream]]\n{another}'
+        assert await reload(one, house.config("one", upstream=upstream, stream=wide)) == [
+            "history.jetstream",
+            "upstream.main.topics",
+            "upstream: new (new)",
+        ]
+        publisher.publish("u/x", "0", qos=1)
+        for number in range(100):
+            publisher.publish("t/x", str(number), qos=1)
+    await until(lambda: viewers.all[0].numbers == list(range(100)))
+    await viewers.end()
 
 
 async def test_without_nats_py_the_start_says_what_is_missing(house: House, tmp_path: Path) -> None:

@@ -83,3 +83,13 @@ async def test_a_stream_that_looks_shorter_ends_the_gateway_only_if_it_stays_so(
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(look_for_a_while(), 0.1)
     assert bool(over) is ends
+
+
+async def test_what_devices_publish_comes_under_the_name_that_it_is_called_by(streams):
+    taken = []
+    log = await streams.log(taken.extend, settings=streams.settings(prefix="", topics=("called/#",)))
+    for name in ("", "plant"):
+        log.call_unsigned(name)
+        await log.client.request("called.a", b"1")
+        await log._caught_up()
+    assert [(each.topic, each.upstream) for each in taken] == [("called/a", ""), ("called/a", "plant")]

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from msgspec.structs import replace
 from support.fakebroker import FakeBroker
 from support.links import Collector, settings
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
 
 from gateway.config import Upstream
+from gateway.hub.message import Message
+from gateway.hub.ports import Turns
 from gateway.upstream.upstreams import Upstreams
 
 Make = Callable[..., Upstreams]
@@ -19,8 +22,9 @@ Make = Callable[..., Upstreams]
 async def make(collector: Collector) -> AsyncIterator[Make]:
     made: list[Upstreams] = []
 
-    def start(*each: Upstream) -> Upstreams:
-        upstreams = Upstreams(each, publisher=collector, listener=collector, loop=asyncio.get_running_loop())
+    def start(*each: Upstream, turns: Turns | None = None) -> Upstreams:
+        loop = asyncio.get_running_loop()
+        upstreams = Upstreams(each, publisher=collector, listener=collector, loop=loop, turns=turns)
         upstreams.start()
         made.append(upstreams)
         return upstreams
@@ -89,6 +93,49 @@ async def test_a_reload_adds_changes_and_takes_away_links(
         assert [message.upstream for message in collector.messages] == ["new"]
         assert other.peer is first
         assert not first.said_goodbye
+
+
+class Granted:
+    """Is Turns: each upstream is this gateway's at once, but for those that `wait`."""
+
+    def __init__(self, *wait: str) -> None:
+        self.wait = wait
+        self.begin: dict[str, Callable[[list[Message]], None]] = {}
+        self.withdrawing: Callable[[str], None] = lambda upstream: None
+
+    def campaign(self, upstream: str, begin: Callable[[list[Message]], None], end: Callable[[], None]) -> None:
+        self.begin[upstream] = begin
+        if upstream not in self.wait:
+            asyncio.get_running_loop().call_soon(begin, [])
+
+    async def withdraw(self, upstream: str) -> None:
+        self.withdrawing(upstream)
+        await asyncio.sleep(0)
+
+
+async def test_who_hands_an_upstream_on_reads_no_more_before_it_lets_go_and_other_turns_begin_meanwhile(
+    make: Make, collector: Collector
+) -> None:
+    """What was read while the rest was being stored went nowhere; the turn of another upstream was lost by a fault."""
+    async with FakeBroker() as one, FakeBroker() as two:
+        plant = settings(one.url, name="plant", ingest="one", client_id="plant")
+        hall = settings(two.url, name="hall", ingest="one", client_id="hall")
+        turns = Granted("hall")
+        upstreams = make(plant, hall, turns=turns)
+        await collector.until(lambda: upstreams.follows("plant") and len(up(upstreams)) == 2)
+        told: list[tuple[str, list[str]]] = []
+
+        def withdrawing(upstream: str) -> None:
+            told.append((upstream, [link.name for link in upstreams.links if link._session.connected]))
+            turns.begin["hall"]([])
+
+        turns.withdrawing = withdrawing
+        await upstreams.reload([replace(plant, ingest="none"), hall])
+        turns.withdrawing = lambda upstream: None
+
+        assert told == [("plant", ["hall"])]
+        assert [upstreams.follows(name) for name in ("plant", "hall")] == [False, True]
+        await collector.until(lambda: len(up(upstreams)) == 2)
 
 
 async def test_stopping_answers_what_waits(make: Make, collector: Collector) -> None:
