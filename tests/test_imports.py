@@ -66,7 +66,7 @@ PLAN = (
             "sqlite",
             "history",
             "diskhistory",
-            *("natsclient", "subjects", "records", "stream", "following", "reading", "lease", "writing"),
+            *("ending", "natsclient", "subjects", "records", "stream", "following", "reading", "lease", "writing"),
             *("intake", "turns", "jetstream", "streamhistory"),
             "choose",
         ),

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gateway.logs.ending import ended
 from gateway.logs.natsclient import API, Msg, NatsClient, Refusal, Unanswered
 from gateway.logs.stream import SECOND
 
@@ -73,8 +74,7 @@ class Follower:
     async def stop(self) -> None:
         """End."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await ended({self._task})
         await self._unsubscribe()
 
     async def _run(self) -> None:

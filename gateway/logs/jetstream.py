@@ -16,6 +16,7 @@ from gateway.config import JetStream
 from gateway.hub.log import BLOCK, Page, Recent, Selection, Sink
 from gateway.hub.message import Message
 from gateway.hub.ring import Ring
+from gateway.logs.ending import ended
 from gateway.logs.following import Follower, Record
 from gateway.logs.intake import Callbacks, Intake
 from gateway.logs.lease import Bucket
@@ -149,11 +150,7 @@ class JetStreamLog:
         """Give back what is held, and end the connection."""
         await self.holdings.stop()
         await self._follower.stop()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await ended(self._tasks)
         await self.client.close()
 
     def close(self) -> None:
@@ -361,6 +358,8 @@ class JetStreamLog:
             return
 
         async def search() -> None:
+            # By the last look it may seem to reach further back than it does, and the replay would begin with a gap.
+            self._first = (await self._patiently(lambda: look_at(self.client, self._settings.stream))).first
             left, last = missing, min(found, self.newest)
             while last >= max(1, self._first):
                 first = max(1, self._first, last - SEARCH + 1)

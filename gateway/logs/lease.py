@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gateway.errors import GatewayError
+from gateway.logs.ending import ended
 from gateway.logs.natsclient import API, NOT_FOUND, NatsClient, Refusal, Unanswered
 
 logger = logging.getLogger("gateway.upstream")
@@ -148,8 +149,7 @@ class Lease:
     async def stop(self) -> None:
         """Give it back where it is held, so that another gateway need not wait; within about two seconds."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await ended({self._task})
         if self.held:
             self.term = 0
             try:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from gateway.hub.message import Message
+from gateway.logs.ending import ended
 from gateway.logs.lease import Bucket, Lease
 from gateway.logs.natsclient import NatsClient
 from gateway.logs.records import Identity, Records
@@ -170,10 +171,7 @@ class Holdings:
             if campaign.lease is not None:
                 await campaign.lease.stop()
         self._campaigns.clear()
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await ended(self._tasks)
 
     def _granted(self, upstream: str, term: int) -> None:
         campaign = self._campaigns.get(upstream)

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from gateway.hub.message import Message
+from gateway.logs.ending import ended
 from gateway.logs.natsclient import Msg, NatsClient, Outgoing, Refusal, Unanswered, answer_of
 from gateway.logs.records import HEADER, MESSAGE_ID, ROOM, Records, message_id
 
@@ -130,8 +131,7 @@ class Writer:
 
     async def stop(self) -> None:
         """Give up what waits: nobody is told that it was stored."""
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await ended({self._task})
         self._durables.clear()
         self._under_way.clear()
         if self._subscription is not None:

@@ -12,6 +12,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from support.daemon import Daemon
 from support.mosquitto import Mosquitto
+from support.nats import Nats
 
 SCRIPT = Path(__file__).parent / "resume.js"
 TOPICS = 5
@@ -100,6 +101,21 @@ def test_resumes_in_order_without_loss_or_duplicate(
 ) -> None:
     options = ("--events",) if transport == "events" else ()
     check(followed(node, mosquitto, gateway(config(mosquitto)), cuts, *options), cuts, transport)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("transport", "cuts"), [("websocket", 40), ("events", 15)])
+def test_resumes_all_the_same_where_the_log_is_a_stream(
+    node: str, mosquitto: Mosquitto, nats: Nats, gateway: Callable[[str], Daemon], transport: str, cuts: int
+) -> None:
+    options = ("--events",) if transport == "events" else ()
+    shared = (
+        f'[history]\nlog = "jetstream"\n[history.jetstream]\nurls = "{nats.nats_url}"\n'
+        'replicas = 1\nmax_bytes = "64 MiB"\n'
+    )
+    daemon = gateway(config(mosquitto) + shared)
+    daemon.await_broker()
+    check(followed(node, mosquitto, daemon, cuts, *options), cuts, transport)
 
 
 @pytest.mark.parametrize("cuts", [20, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(400)])])

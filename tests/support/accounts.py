@@ -139,22 +139,25 @@ class House:
 
     def restart(self) -> None:
         """Everything in memory is gone; the next epoch begins."""
+        self.stop()
+        self._epoch += 1
+        self.published: list[str] = []
+        self.start()
+
+    def stop(self) -> None:
+        """The gateway dies, and all connections with it."""
         for client in self.clients:
             if client.line is not None:
                 client.line.drop()
         self._turns.clear()
         self._timers.clear()
-        self._epoch += 1
-        self.published: list[str] = []
+
+    def start(self) -> None:
+        """The gateway comes up."""
         self.hub = Hub(
             schedule=self.schedule, clock=self.clock, later=self._later, period=5.0, kept=lambda t: t == "alarm"
         )
-        options: dict[str, Any] = {"epoch": f"e{self._epoch}", "limit": self._ring, "age": 1e9, "clock": self.clock}
-        self.log: MemoryLog = (
-            MemoryLog(self.hub.take, **options)
-            if self._late is None
-            else LateLog(self.hub.take, window=self._late, **options)
-        )
+        self.log = self.make_log(limit=self._ring, age=1e9, clock=self.clock)
         self.room = Room(
             hub=self.hub,
             log=self.log,
@@ -167,6 +170,27 @@ class House:
             desk=Desk(self.schedule, self.clock),
             upstreams=self,  # type: ignore[arg-type]
         )
+
+    def make_log(self, **options: Any) -> Any:
+        """The log of a gateway that comes up, which hands on to the hub."""
+        options["epoch"] = f"e{self._epoch}"
+        if self._late is None:
+            return MemoryLog(self.hub.take, **options)
+        return LateLog(self.hub.take, window=self._late, **options)
+
+    @property
+    def oldest(self) -> int:
+        """The oldest offset that the log holds."""
+        return int(self.log.oldest)
+
+    @property
+    def owes(self) -> bool:
+        """Whether the log has not answered all that it was asked."""
+        return isinstance(self.log, LateLog) and bool(self.log.owed)
+
+    def answer(self) -> None:
+        """The log gives the oldest answer that it owes."""
+        self.log.owed.popleft()()
 
     def clock(self) -> float:
         return self.now
@@ -192,8 +216,8 @@ class House:
 
     def turn(self) -> None:
         """One turn of the loop."""
-        if isinstance(self.log, LateLog) and self.log.owed:
-            self.log.owed.popleft()()
+        if self.owes:
+            self.answer()
         for _ in range(len(self._turns)):
             self._turns.popleft()()
 
@@ -229,7 +253,7 @@ class House:
 
     def _run(self) -> None:
         for _ in range(10_000):
-            if not self._turns and not (isinstance(self.log, LateLog) and self.log.owed):
+            if not self._turns and not self.owes:
                 return
             self.turn()
         raise AssertionError("it never comes to rest")

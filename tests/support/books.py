@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gateway.hub.log import EXPIRED
 from gateway.topics import matches
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class Books:
             last = house.hub.last(lambda topic: any(matches(f, topic) for f in filters))
             self._asked.append(Asked(filters, [m.offset for m in last], last=True))
         elif isinstance(wish, dict) and "count" in wish:
-            held = range(house.log.oldest, start + 1)
+            held = range(house.oldest, start + 1)
             mine = [o for o in held if any(matched(f, house.published[o - 1]) for f in filters)]
             self._asked.append(Asked(filters, mine[-wish["count"] :]))
         if wish != "none":
@@ -257,6 +258,7 @@ class Books:
         assert 1 <= told["from"] <= told["to"] <= self._house.log.newest or told["count"] is None
         if told["count"] is None:
             first, last = told["from"], told["to"]
+            assert told["reason"] != EXPIRED or last < self._house.oldest, f"{last} is still there"
             self._unknown.append((first, last))
             self._open -= set(range(first, last + 1))
             return

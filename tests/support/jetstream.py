@@ -36,9 +36,10 @@ class Streams:
         settings: JetStream | None = None,
         name: str = "gateway",
         upstream: str = "u",
+        term: int = 1,
         **options: Any,
     ) -> JetStreamLog:
-        """A log that is open; `upstream` may store in it without a lease, "" for none."""
+        """A log that is open; `upstream` may store in it without a lease, as of its `term`; "" for none."""
         fields = {"limit": 1 << 24, "age": 600.0} | options
         log = JetStreamLog(
             sink, settings=settings or self.settings(), name=name, loop=asyncio.get_running_loop(), **fields
@@ -47,8 +48,15 @@ class Streams:
         await log.begin()
         log.recent = log.open()  # type: ignore[attr-defined]
         if upstream:
-            log.holdings.admit(upstream, 1, lambda: True)
+            log.holdings.admit(upstream, term, lambda: True)
         return log
+
+    async def drop(self, log: JetStreamLog, *, stream: bool = False) -> None:
+        """The log's gateway dies; with `stream` somebody deletes its stream."""
+        self._logs.remove(log)
+        if stream:
+            await log.client.ask(f"{API}STREAM.DELETE.{log._settings.stream}")
+        await log.end()
 
     async def end(self) -> None:
         logs, self._logs = self._logs, []

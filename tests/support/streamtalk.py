@@ -1,7 +1,7 @@
 """A client's conversation over a JetStream log of a real server, turn by turn."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from support.nats import Nats
 from support.talk import Talk
 
 from gateway.hub.message import Message
+from gateway.logs.natsclient import API
 
 
 class StreamTalk(Talk):
@@ -61,19 +62,28 @@ class StreamTalk(Talk):
             self.answer()
             self.turn()
 
+    def expire(self, first: int) -> None:
+        """The stream discards what is older than this offset."""
+        purge = f"{API}STREAM.PURGE.{self.log._settings.stream}"
+        self._runner.run(self.log.client.ask(purge, {"seq": first}))
+
+    def tell(self) -> None:
+        """The gateways tell each other something: a record with an offset, and nothing for a client."""
+        self.log.tell_gap("u")
+        self._runner.run(settled(self.log))
+
     @property
     def reading(self) -> bool:
         """Whether the log owes an answer."""
-        return any(task.get_name() == "log-read" for task in self.log._tasks)
+        return any(task.get_name() in ("log-read", "log-reach") for task in self.log._tasks)
 
 
 @contextmanager
-def stream_talk(nats: Nats, late: int | None) -> Iterator[StreamTalk]:
-    """A conversation on a stream of its own, which ends with it."""
+def stream_talks(nats: Nats) -> Iterator[Callable[..., StreamTalk]]:
+    """A function that begins a conversation on a stream of its own, which ends with it."""
     streams = Streams(nats)
     with asyncio.Runner() as runner:
-        talk = StreamTalk(runner, streams, late=late)
         try:
-            yield talk
+            yield lambda *, late=None, **options: StreamTalk(runner, streams, late=late, **options)
         finally:
             runner.run(streams.end())
