@@ -16,6 +16,7 @@ def viewer(client):
 
 
 @pytest.mark.parametrize(("version", "qos"), [(4, 0), (5, 1)], ids=["3.1.1, QoS 0", "5, QoS 1"])
+@pytest.mark.slow
 def test_ten_thousand_messages_come_in_order(secure_gateway, viewer, publisher, version, qos):
     client = viewer(secure_gateway(), version=version)
     assert client.next("connected")["sessionPresent"] is False
@@ -61,6 +62,7 @@ def test_a_forbidden_topic_fails_in_311_too(secure_gateway, viewer):
 
 
 @pytest.mark.parametrize("qos", [0, 1])
+@pytest.mark.slow
 def test_a_client_that_was_too_slow_ends_with_the_newest_values(secure_gateway, viewer, publisher, flood, qos):
     client = viewer(secure_gateway(slow=True), version=5)
     client.next("connected")

@@ -78,6 +78,7 @@ def test_it_comes_back_after_a_restart(secure_gateway, connect, publisher):
 
 
 @pytest.mark.parametrize("qos", [0, 1])
+@pytest.mark.slow
 def test_a_client_that_was_too_slow_knows_what_it_missed(secure_gateway, connect, publisher, flood_through, qos):
     daemon = secure_gateway(slow=True)
     with connect(daemon, mqtt.MQTTv5) as (client, heard):

@@ -78,6 +78,7 @@ def test_after_a_restart_it_comes_back_and_knows_that_it_begins_anew(secure_gate
         pass
 
 
+@pytest.mark.slow
 def test_a_client_that_was_too_slow_knows_what_it_missed(secure_gateway, viewer, publisher, flood):
     client = viewer(secure_gateway(slow=True))
     client.next("connected")

@@ -74,6 +74,7 @@ def test_a_receipt_says_that_the_broker_has_it(secure_gateway, viewer):
     assert (kinds["message"]["topic"], kinds["message"]["body"]) == ("commands/lamp", "on")
 
 
+@pytest.mark.slow
 def test_a_client_that_was_too_slow_knows_what_it_missed(secure_gateway, viewer, publisher, flood):
     client = viewer(secure_gateway(slow=True))
     client.next("connected")

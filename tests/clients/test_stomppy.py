@@ -65,6 +65,7 @@ def connect(certificate):
     return run
 
 
+@pytest.mark.slow
 def test_ten_thousand_messages_come_in_order(secure_gateway, connect, publisher):
     with connect(secure_gateway()) as (client, heard):
         assert heard() == ("connected", "1.2")
@@ -82,6 +83,7 @@ def test_a_forbidden_topic_is_an_error_and_the_end(secure_gateway, connect):
         assert heard()[0] == "disconnected"
 
 
+@pytest.mark.slow
 def test_a_client_that_was_too_slow_knows_what_it_missed(secure_gateway, connect, publisher, flood_through):
     daemon = secure_gateway(slow=True)
     with connect(daemon) as (client, heard):

@@ -229,6 +229,7 @@ async def test_figures_are_those_declared(gateway: Callable[[str], Daemon]) -> N
             assert all(set(s.labels) - {"le"} == set(metric.labels) for s in family.samples), metric.name
 
 
+@pytest.mark.slow
 async def test_inherited_sockets_stay_open_across_kill(tmp_path: Path) -> None:
     """What systemd does for a socket unit: a client that connects while nobody runs is answered by the next process."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -308,6 +308,7 @@ async def test_looking_for_what_is_rare_keeps_nobody_waiting(make_log, stored, m
     assert await after == 200
 
 
+@pytest.mark.slow
 async def test_disk_bytes_are_bounded(make_log, stored, tmp_path):
     log = make_log(disk_limit=2 << 20, limit=20_000)
     for _ in range(120):

@@ -228,6 +228,7 @@ async def test_a_takeover_that_the_broker_names_is_answered_by_a_long_wait(
         await collector.connected()
 
 
+@pytest.mark.slow
 async def test_two_gateways_with_one_client_id_do_not_storm_the_broker(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
 ) -> None:
