@@ -9,6 +9,7 @@ wants the very same bytes again.
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from itertools import cycle
 
 import msgspec
 
@@ -17,6 +18,9 @@ from gateway.hub.budget import Budget
 from gateway.hub.ledger import Ledger
 
 CONTROL_LIMIT = 16 * 1024
+# Times what a merge left after which the next is due: at most twice, so that merging costs no more than queueing, and
+# different for each of those who fell behind at the same moment, so that no turn has to merge for all of them.
+_AGAIN = cycle(1.5 + n * 0.61803 % 1 / 2 for n in range(64))
 OWN_LIMIT = 2  # times `hard` of what no policy may shed
 
 
@@ -63,6 +67,7 @@ class Outbox:
 
     __slots__ = (
         "_acting",
+        "_again",
         "_asked",
         "_budget",
         "_control",
@@ -110,6 +115,7 @@ class Outbox:
         self._offered_paced = 0
         self._paced = 0
         self._merged_size = 0
+        self._again = next(_AGAIN)
         self._over_since: float | None = None
         self._asked = False
         self._acting = False
@@ -353,7 +359,7 @@ class Outbox:
         self._acting = True
         if bounds.policy is Policy.DROP_OLDEST:
             self._drop(bounds.soft)
-        elif self.waiting > 2 * self._merged_size:
+        elif self.waiting > self._again * self._merged_size:
             self._merge(asked_only=False)
             self._merged_size = max(self.waiting, bounds.soft // 2)
         if self.waiting > bounds.hard:

@@ -251,3 +251,19 @@ def test_own_frames_without_end_end_the_client():
     with pytest.raises(Overflow):
         for _ in range(200):
             outbox.solo(b"state")
+
+
+def test_those_who_fell_behind_together_do_not_merge_in_the_same_moment_for_ever():
+    outboxes = [Outbox(Bounds(soft=20_000, hard=1 << 20), lambda ledger: b"") for _ in range(50)]
+    most = 0
+    for offset in range(1, 1000):
+        topic = f"t/{offset % 100}"
+        batch = Batch([b"x" * 150], [Message(topic, b"", 0.0, "u", offset=offset)])
+        before = [outbox.lost for outbox in outboxes]
+        for outbox in outboxes:
+            outbox.push(batch, now=0.0)
+        merged = sum(outbox.lost > lost for outbox, lost in zip(outboxes, before, strict=True))
+        if offset > 300:  # all came past soft at once
+            most = max(most, merged)
+    assert all(outbox.size <= 2 * 20_000 for outbox in outboxes)
+    assert 0 < most <= 10
