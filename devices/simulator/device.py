@@ -40,7 +40,7 @@ class Device:
 
     def sample(self, now: float) -> list[Publication]:
         """One period's measurements."""
-        raise NotImplementedError
+        raise NotImplementedError  # every family has its own; there is no measurement of a device as such
 
     def deaths(self, now: float) -> list[Publication]:
         """The last will, as its broker would send it."""

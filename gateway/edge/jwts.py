@@ -65,6 +65,7 @@ class Jwts:
                 raise GatewayError(f"{self._key_file}: a secret of {len(data)} bytes, expected {least} or more")
         try:
             key = self._jwt.get_algorithm_by_name(self._algorithm).prepare_key(data)
+        # NotImplementedError is how PyJWT refuses an algorithm of which the library under it is not there.
         except (ValueError, TypeError, NotImplementedError, self._jwt.PyJWTError):
             raise GatewayError(f"{self._key_file}: no key for {self._algorithm}, expected PEM") from None
         if self._algorithm.startswith("RS") and key.key_size < MIN_RSA:

@@ -42,7 +42,7 @@ class Echo(Shared):
         return b""
 
     def variant(self, table: object) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # nobody subscribes to an echo
 
 
 async def main(port: int, tls_port: int, certificate: Path, key: Path) -> None:

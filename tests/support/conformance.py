@@ -46,7 +46,7 @@ class LogConformance:
     """`make(taken)` gives a fresh log that hands on to `taken`; `settle` waits until all is handed on and stored."""
 
     def make(self, taken: list[Message]) -> Log:
-        raise NotImplementedError
+        raise NotImplementedError  # each log's own test says how it is made
 
     async def settle(self, log: Log) -> None:
         """Nothing to wait for, unless the log is kept elsewhere."""

@@ -61,7 +61,7 @@ class Process:
 
     def command(self) -> Sequence[str]:
         """The command line; writes the configuration on its way. Called at every start."""
-        raise NotImplementedError
+        raise NotImplementedError  # each server has its own
 
     @property
     def pid(self) -> int:
