@@ -74,6 +74,8 @@ async def house(
         gateways = {name: Daemon(config(name, mosquitto, listen), port=lasting_port()) for name in NAMES}
         for gateway in gateways.values():
             stack.enter_context(gateway)
+            # It is there before its broker, and would not have what is published meanwhile.
+            await gateway.logged("connected to")
         proxy = balancer(kind, list(gateways.values()), certificate, tmp_path)
         context = ssl.create_default_context(cafile=str(certificate.ca))
         house = House(stack.enter_context(proxy), gateways, context, isinstance(proxy, HAProxy))
