@@ -15,6 +15,7 @@ from gateway.hub.budget import Budget
 from gateway.hub.ledger import Ledger
 from gateway.hub.outbox import Bounds, Outbox, Overflow
 from gateway.hub.rate import Pressure
+from gateway.hub.row import Send, held
 
 PUMP = 4  # offers a wake-up
 
@@ -56,7 +57,7 @@ class Owner(Protocol):
 class Outgoing:
     """`queued` while anything waits, `lost` counts messages that were dropped or merged for being behind, ever."""
 
-    __slots__ = ("_behind", "_outbox", "_owner", "_taken", "_transport", "lost", "queued", "send")
+    __slots__ = ("_behind", "_outbox", "_owner", "_place", "_sends", "_taken", "_transport", "lost", "queued", "send")
 
     def __init__(self, transport: Transport, owner: Owner) -> None:
         self.send = transport.send
@@ -67,6 +68,8 @@ class Outgoing:
         self._outbox: Outbox | None = None
         self._behind = False
         self._taken = 0
+        self._sends: list[Send] | None = None
+        self._place = 0
 
     @property
     def session(self) -> Session | None:
@@ -80,6 +83,10 @@ class Outgoing:
 
     # A Viewer.
 
+    def stand(self, sends: list[Send], place: int) -> None:
+        sends[place] = held if self.queued else self.send
+        self._sends, self._place = sends, place
+
     def push(self, batch: Batch) -> None:
         owner = self._owner
         if owner.state is not State.OPEN:
@@ -91,7 +98,7 @@ class Outgoing:
                 return
             # The policy is for those who are behind, which this client is only by what its socket does not take.
             outbox.push(batch, now=None)
-            self.queued = True
+            self._queue()
             self.pump()
             if self._outbox is outbox and batch.messages is not None:
                 outbox.judge(owner.host.clock())
@@ -100,7 +107,7 @@ class Outgoing:
 
     def short(self, batch: Batch, taken: int) -> None:
         outbox = self._outbox or self._open()
-        self.queued = True
+        self._queue()
         try:
             outbox.resume(batch, taken, now=self._owner.host.clock())
         except Overflow:
@@ -112,7 +119,7 @@ class Outgoing:
         owner = self._owner
         if isinstance(error, WOULD_BLOCK):
             outbox = self._outbox or self._open()
-            self.queued = True
+            self._queue()
             if self._transport.secure:
                 outbox.refused(batch)
             else:
@@ -163,7 +170,7 @@ class Outgoing:
             return True
         if self._outbox is None:
             return False
-        self.queued = True
+        self._queue()
         self.pump()
         return True
 
@@ -211,10 +218,17 @@ class Outgoing:
     def close(self) -> None:
         """Nothing will be taken any more."""
         self.queued = False
+        if self._sends is not None:
+            self._sends[self._place] = self.send
         outbox, self._outbox = self._outbox, None
         if outbox is not None:
             outbox.close()
             self._owner.host.budget.close(outbox)
+
+    def _queue(self) -> None:
+        self.queued = True
+        if self._sends is not None:
+            self._sends[self._place] = held
 
     def _open(self) -> Outbox:
         host = self._owner.host

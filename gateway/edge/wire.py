@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from gateway.hub.audience import Viewer
 from gateway.hub.outbox import Outbox
 from gateway.hub.rate import Pressure
+from gateway.hub.row import Viewer
 
 
 class Wire(Viewer, Protocol):

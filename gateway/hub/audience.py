@@ -2,14 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable, Hashable
+from operator import length_hint
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from gateway.hub.batch import Batch
-from gateway.hub.ledger import Ledger
 from gateway.hub.message import Message
 from gateway.hub.pace import Debtor, Pacer
+from gateway.hub.row import Row, Viewer, held
 from gateway.hub.wheel import Wheel
 from gateway.topics import matches
 
@@ -85,39 +86,15 @@ class AudienceKey:
         return any(matches(s.filter, topic) for s in self.table) and not any(matches(d, topic) for d in self.denies)
 
 
-class Viewer(Protocol):
-    """A client as the hub sees it: `queued` is true while its outbox holds anything."""
-
-    @property
-    def queued(self) -> bool:
-        """Whether anything waits."""
-
-    @property
-    def send(self) -> Callable[[bytes], int]:
-        """The socket's own; raises OSError."""
-
-    def push(self, batch: Batch) -> None:
-        """Take `batch` behind what already waits, or send it now."""
-
-    def short(self, batch: Batch, taken: int) -> None:
-        """`send` took only `taken` bytes of `batch`."""
-
-    def owe(self, ledger: Ledger) -> None:
-        """Tell the client, in its place behind what already waits, what it did not get."""
-
-    def failed(self, batch: Batch, error: OSError) -> None:
-        """`send` of the whole `batch` raised `error` (would block, or the connection is gone)."""
-
-
 class _Pass:
-    """A closed turn on its way along the line of those who were members then."""
+    """A closed turn on its way along the row of those who were members then."""
 
-    __slots__ = ("at", "batch", "blob", "frames", "line", "messages")
+    __slots__ = ("at", "batch", "blob", "frames", "messages", "row")
 
-    def __init__(self, frames: list[bytes], messages: list[Message], line: list[Viewer]) -> None:
+    def __init__(self, frames: list[bytes], messages: list[Message], row: Row) -> None:
         self.frames = frames
         self.messages = messages
-        self.line = line
+        self.row = row
         self.blob = frames[0] if len(frames) == 1 else b"".join(frames)
         self.batch: Batch | None = None
         self.at = 0
@@ -128,11 +105,10 @@ class Audience:
 
     __slots__ = (
         "_latest",
-        "_line",
-        "_lone",
         "_members",
         "_passes",
         "_resolved",
+        "_row",
         "_touch",
         "_view",
         "delivered",
@@ -142,8 +118,10 @@ class Audience:
         "group",
         "kept",
         "key",
+        "lone",
         "messages",
         "pacer",
+        "plain",
         "sent_at",
         "variant",
     )
@@ -167,8 +145,8 @@ class Audience:
         self.sent_at = 0.0
         self.kept = kept
         self._members: dict[Viewer, int] = {}
-        self._line: list[Viewer] | None = []
-        self._lone: Viewer | None = None
+        self._row: Row | None = Row(())
+        self.lone: Viewer | None = None  # its only member
         self._passes: deque[_Pass] = deque()
         self._resolved: dict[str, bool] = {}
         views = {(subscription.readings, subscription.data) for subscription in key.table}
@@ -181,6 +159,8 @@ class Audience:
             members: dict[Debtor, int] = self._members  # type: ignore[assignment]
             self.pacer = Pacer(members, wheel=wheel, period=period, out=self._out)
             self._touch = touch
+        # Neither denies nor intervals, and all shown alike: its place in a route is found by its group alone.
+        self.plain = self.group is not None and not key.denies and self.pacer is None
 
     def __len__(self) -> int:
         return len(self._members)
@@ -230,8 +210,7 @@ class Audience:
         """Let `viewer` have what is published from now on, after the offset `newest`."""
         self._close()
         self._members[viewer] = newest
-        self._line = None
-        self._lone = viewer if len(self._members) == 1 else None
+        self._changed()
         if self.pacer is not None:
             self.pacer.joined(viewer)
 
@@ -241,18 +220,17 @@ class Audience:
             return
         self._close()
         since = self._members.pop(viewer)
-        self._line = None
-        self._lone = next(iter(self._members)) if len(self._members) == 1 else None
+        self._changed()
         for under_way in self._passes:
             try:
-                place = under_way.line.index(viewer)
+                place = under_way.row.viewers.index(viewer)
             except ValueError:
                 continue
-            under_way.line = under_way.line[:place] + under_way.line[place + 1 :]
+            under_way.row = under_way.row.without(viewer)
             if place < under_way.at:
                 under_way.at -= 1
             elif not gone:
-                under_way.batch = under_way.batch or self._batch(under_way.frames, under_way.messages, under_way.blob)
+                under_way.batch = under_way.batch or self.batch(under_way.frames, under_way.messages, under_way.blob)
                 viewer.push(under_way.batch)
         if self.pacer is None:
             return
@@ -260,39 +238,27 @@ class Audience:
             self.pacer.gone(viewer)
         elif held := self.pacer.left(viewer, since):
             # It goes on in another audience, which knows nothing of what was held here.
-            viewer.push(self._batch([pace.encode(m) for pace, m in held], [m for _, m in held], None))
+            viewer.push(self.batch([pace.encode(m) for pace, m in held], [m for _, m in held], None))
 
     def flush(self, clock: Callable[[], float], now: float, deadline: float) -> bool:
         """Give every member what was published; False where the time slice ended before all had it."""
         passes = self._passes
         frames = self.frames
-        lone = self._lone
-        if lone is not None and len(frames) == 1 and not passes and not lone.queued and len(frames[0]) <= DIRECT:
+        if len(frames) == 1 and self.lone is not None and not passes:
             # One frame for one viewer: what most turns are where everybody has chosen otherwise.
-            self.delivered += 1
-            self.sent_at = now
-            frame = frames[0]
-            try:
-                taken = lone.send(frame)
-            except OSError as error:
-                lone.failed(self._take_batch(frame), error)
-            else:
-                if taken == len(frame):
-                    frames.clear()
-                    self.messages.clear()
-                    return True
-                lone.short(self._take_batch(frame), taken)
-            if lone.queued:
-                self.full = max(self.full, len(frame))
+            frame, message = frames[0], self.messages[0]
+            frames.clear()
+            self.messages.clear()
+            self.serve(self.lone, frame, message, now)
             return True
-        line = self._line
-        if not passes and line is not None and len(line) <= STRIDE:
+        row = self._row
+        if not passes and row is not None and len(row.viewers) <= STRIDE:
             # The common case of few members: nothing to be cut into slices, nothing to be kept.
             messages = self.messages
             self.frames, self.messages = [], []
             blob = frames[0] if len(frames) == 1 else b"".join(frames)
-            self._hand(line, blob, frames, messages, None)
-            self.delivered += len(messages) * len(line)
+            self._hand(row, 0, len(row.viewers), blob, frames, messages, None)
+            self.delivered += len(messages) * len(row.viewers)
             self.sent_at = now
             return True
         self._close()
@@ -301,15 +267,48 @@ class Audience:
             if not self._run(under_way, clock, deadline):
                 return False
             passes.popleft()
-            self.delivered += len(under_way.messages) * len(under_way.line)
+            self.delivered += len(under_way.messages) * len(under_way.row.viewers)
         self.sent_at = now
         return True
 
-    def _take_batch(self, blob: bytes) -> Batch:
-        """The open turn as a batch; the next one begins."""
-        frames, messages = self.frames, self.messages
-        self.frames, self.messages = [], []
-        return self._batch(frames, messages, blob)
+    def serve(self, viewer: Viewer, frame: bytes, message: Message, now: float) -> None:
+        """Give the one frame of a turn to the only member."""
+        self.delivered += 1
+        self.sent_at = now
+        taken = -1
+        error: OSError | None = None
+        if not viewer.queued and len(frame) <= DIRECT:
+            # Not a method call: the look-up of a slot is quick only where it stands alone (CPython 3.11).
+            send = viewer.send
+            try:
+                taken = send(frame)
+            except OSError as caught:
+                error = caught
+            else:
+                if taken == len(frame):
+                    return
+        self.behind(viewer, self.batch([frame], [message], frame), taken, error)
+
+    def behind(self, viewer: Viewer, batch: Batch, taken: int, error: OSError | None) -> None:
+        """`viewer` did not take the whole `batch`: only `taken` bytes (-1: nothing was offered), or `send` raised."""
+        if error is not None:
+            viewer.failed(batch, error)
+        elif taken < 0:
+            viewer.push(batch)
+        else:
+            viewer.short(batch, taken)
+        if viewer.queued and self.full < len(batch.blob):
+            self.full = len(batch.blob)
+
+    def batch(self, frames: list[bytes], messages: list[Message], blob: bytes | None) -> Batch:
+        """What waits for whoever is behind."""
+        return Batch(frames, messages, blob=blob, mergeable=self.mergeable if self._latest else None, kept=self.kept)
+
+    def _changed(self) -> None:
+        """Other members than before."""
+        members = self._members
+        self._row = None
+        self.lone = next(iter(members)) if len(members) == 1 else None
 
     def _close(self) -> None:
         """End the open turn: what it holds goes to those who are members now."""
@@ -317,54 +316,71 @@ class Audience:
             return
         frames, messages = self.frames, self.messages
         self.frames, self.messages = [], []
-        if self._line is None:
-            self._line = list(self._members)
-        if self._line:
-            self._passes.append(_Pass(frames, messages, self._line))
+        row = self._row
+        if row is None:
+            row = self._row = Row(self._members)
+            for under_way in self._passes:
+                under_way.row.sends = None
+            row.align()
+        if row.viewers:
+            self._passes.append(_Pass(frames, messages, row))
 
     def _run(self, under_way: _Pass, clock: Callable[[], float], deadline: float) -> bool:
-        while under_way.at < len(under_way.line):
-            part = under_way.line[under_way.at : under_way.at + STRIDE]
+        while under_way.at < len(under_way.row.viewers):
+            row, start = under_way.row, under_way.at
+            end = min(start + STRIDE, len(row.viewers))
             # Whoever leaves while this runs must find the pass beyond it.
-            under_way.at += len(part)
-            under_way.batch = self._hand(part, under_way.blob, under_way.frames, under_way.messages, under_way.batch)
-            if under_way.at < len(under_way.line) and clock() > deadline:
+            under_way.at = end
+            under_way.batch = self._hand(
+                row, start, end, under_way.blob, under_way.frames, under_way.messages, under_way.batch
+            )
+            if under_way.at < len(under_way.row.viewers) and clock() > deadline:
                 return False
         return True
 
     def _hand(
-        self, part: list[Viewer], blob: bytes, frames: list[bytes], messages: list[Message], batch: Batch | None
+        self,
+        row: Row,
+        at: int,
+        end: int,
+        blob: bytes,
+        frames: list[bytes],
+        messages: list[Message],
+        batch: Batch | None,
     ) -> Batch | None:
         """One send per viewer; the batch comes into being with the first one that does not take all at once."""
         size = len(blob)
-        for viewer in part:
-            if not viewer.queued and size <= DIRECT:
-                try:
-                    taken = viewer.send(blob)
-                except OSError as error:
-                    batch = batch or self._batch(frames, messages, blob)
-                    viewer.failed(batch, error)
-                    continue
-                if taken == size:
-                    continue
-                batch = batch or self._batch(frames, messages, blob)
-                viewer.short(batch, taken)
+        while at < end:
+            sends = row.sends
+            if sends is not None and size <= DIRECT:
+                part = sends[at:end]
             else:
-                batch = batch or self._batch(frames, messages, blob)
-                viewer.push(batch)
-            if viewer.queued and self.full < size:
-                self.full = size
+                viewer = row.viewers[at]
+                part = [held if viewer.queued or size > DIRECT else viewer.send]
+            taken = -1
+            error: OSError | None = None
+            rest = iter(part)
+            try:
+                for send in rest:
+                    taken = send(blob)
+                    if taken != size:
+                        break
+                else:
+                    at += len(part)
+                    continue
+            except OSError as caught:
+                error = caught
+            at += len(part) - length_hint(rest)
+            batch = batch or self.batch(frames, messages, blob)
+            self.behind(row.viewers[at - 1], batch, taken, error)
         return batch
 
-    def _out(self, frame: bytes, message: Message, line: list[Debtor] | None) -> None:
-        """An interval lets `message` go, to all members or to those in `line`."""
-        if line is None:
+    def _out(self, frame: bytes, message: Message, viewers: list[Debtor] | None) -> None:
+        """An interval lets `message` go, to all members or to those in `viewers`."""
+        if viewers is None:
             self.frames.append(frame)
             self.messages.append(message)
         else:
             self._close()
-            self._passes.append(_Pass([frame], [message], line))  # type: ignore[arg-type]
+            self._passes.append(_Pass([frame], [message], Row(viewers)))  # type: ignore[arg-type]
         self._touch(self)
-
-    def _batch(self, frames: list[bytes], messages: list[Message], blob: bytes | None) -> Batch:
-        return Batch(frames, messages, blob=blob, mergeable=self.mergeable if self._latest else None, kept=self.kept)

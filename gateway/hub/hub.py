@@ -7,12 +7,13 @@ per delivery one `send`; everything else is per turn or per change of a subscrip
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from gateway.hub.audience import Audience, AudienceKey, View, Viewer
+from gateway.hub.audience import DIRECT, STRIDE, Audience, AudienceKey, View
 from gateway.hub.breath import Breath
 from gateway.hub.budget import Budget
 from gateway.hub.message import Message
 from gateway.hub.pace import Pace
 from gateway.hub.ports import Observer
+from gateway.hub.row import Viewer
 from gateway.hub.wheel import Wheel
 from gateway.topics import Trie, matches
 
@@ -22,10 +23,11 @@ SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn
 FEW = 8  # audiences served between two looks at the clock
 FLOOD = 64  # messages in one flush: somebody publishes as fast as it goes
 FLOOD_RATE = 10e6  # bytes a second for one client, from flush to flush: so do they with large messages
-QUIET = 0.005  # seconds without a flush after which a message need not wait for others to go with
+QUIET = 0.005  # seconds after a flush in which a message waits for others to go with
 TOPIC_OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
 
 Encode = Callable[[Message], bytes]
+Routes = list[tuple[Encode, list[Audience]]]
 Append = Callable[[list[Message], Callable[[], None] | None], None]
 
 
@@ -37,7 +39,7 @@ class _Topic:
         self.unwanted = -1  # the observer's generation in which it did not want this topic
         self.last: Message | None = None
         self.size = 0
-        self.routes: list[tuple[Encode, list[Audience]]] | None = None
+        self.routes: Routes | None = None
         self.paces: list[Pace] | None = None  # of audiences that want a value per interval only
 
 
@@ -84,6 +86,7 @@ class Hub:
         self._memory = 0
         self._trie: Trie[Audience] = Trie()
         self._audiences: dict[AudienceKey, Audience] = {}
+        self._group: tuple[Hashable, View] | None = None  # the newest audience's
         self._dirty: deque[Audience] = deque()
         self._scheduled = False
         self._behind = False
@@ -91,7 +94,7 @@ class Hub:
         self._ended_at = float("-inf")
         self._newest = 0
         self._taken_at = 0.0
-        self._flushed_at = float("-inf")
+        self._single: tuple[Message, Routes] | None = None  # the open turn's only message, not handed on yet
         self._gone_delivered = 0
 
     @property
@@ -130,6 +133,9 @@ class Hub:
         observer = self._observer
         generation = observer.generation if observer is not None else -1
         grown = 0
+        if self._single is not None:
+            self._spread()
+        alone = len(messages) == 1 and not dirty
         for message in messages:
             topic = topics.get(message.topic)
             if topic is None:
@@ -149,14 +155,17 @@ class Hub:
             routes = topic.routes
             if routes is None:
                 routes = topic.routes = self._route(topic, message.topic)
-            for encode, audiences in routes:
-                frame = encode(message)
-                for audience in audiences:
-                    audience.frames.append(frame)
-                    audience.messages.append(message)
-                    if not audience.dirty:
-                        audience.dirty = True
-                        dirty.append(audience)
+            if alone and routes:
+                self._single = message, routes
+            else:
+                for encode, audiences in routes:
+                    frame = encode(message)
+                    for audience in audiences:
+                        audience.frames.append(frame)
+                        audience.messages.append(message)
+                        if not audience.dirty:
+                            audience.dirty = True
+                            dirty.append(audience)
             if topic.paces is not None:
                 now = self._clock()
                 for pace in topic.paces:
@@ -166,7 +175,7 @@ class Hub:
         self._newest = messages[-1].offset
         if len(topics) > self.last_values or self._memory > self.last_values_memory:
             self._keep_bounds()
-        if dirty:
+        if dirty or self._single is not None:
             self._fresh += len(messages)
             if not self._taken_at:
                 self._taken_at = self._clock()
@@ -182,14 +191,14 @@ class Hub:
         Where a flush is scheduled already, or one has just been, they wait for the next turn: in a flood every turn
         that gathers more is a write less for every client.
         """
-        if self._scheduled or self._clock() - self._flushed_at < QUIET:
+        if self._scheduled or self._clock() - self._ended_at < QUIET:
             append(messages, durable)
             return
         self._scheduled = True
         try:
             append(messages, durable)
         finally:
-            if self._dirty:
+            if self._dirty or self._single is not None:
                 self.flush()
             else:
                 self._scheduled = False
@@ -208,17 +217,18 @@ class Hub:
         """One slice of handing out; goes on in the next turn where time ran out."""
         self._scheduled = False
         clock = self._clock
-        now = self._flushed_at = clock()
+        now = clock()
         deadline = now + SLICE
         self.turns += 1
+        if self._single is not None:
+            self._serve(clock, now, deadline)
         dirty = self._dirty
         flushed = 0
         while dirty:
             audience = dirty[0]
             done = audience.flush(clock, now, deadline)
             if audience.full:
-                self._full = max(self._full, audience.full)
-                audience.full = 0
+                self._note_full(audience)
             if not done:
                 break
             audience.dirty = False
@@ -246,6 +256,7 @@ class Hub:
         """Go by these bounds and this period from now on; whose messages are `kept` is asked anew."""
         self.last_values, self.last_values_memory = last_values, last_values_memory
         self._period = period
+        self._spread()
         for audience in self._audiences.values():
             if audience.pacer is not None:
                 audience.pacer.period = period
@@ -255,11 +266,16 @@ class Hub:
 
     def join(self, viewer: Viewer, key: AudienceKey) -> Audience:
         """Let `viewer` have every message that `key` wants, from the next one on."""
+        self._spread()
         audience = self._audiences.get(key)
         if audience is None:
             audience = self._audiences[key] = Audience(
                 key, self._kept, wheel=self.wheel, period=self._period, touch=self._touch
             )
+            if audience.group == self._group:
+                audience.group = self._group
+            else:
+                self._group = audience.group
             filters = key.filters
             self._trie.add_all(filters, audience)
             self._reroute(filters)
@@ -268,6 +284,7 @@ class Hub:
 
     def leave(self, viewer: Viewer, audience: Audience, *, gone: bool = False) -> None:
         """Take `viewer` out of its audience; an audience without members ends."""
+        self._spread()
         audience.leave(viewer, gone=gone)
         if len(audience) == 0 and self._audiences.get(audience.key) is audience:
             del self._audiences[audience.key]
@@ -326,6 +343,7 @@ class Hub:
 
     def _touch(self, audience: Audience) -> None:
         """`audience` has something to hand out."""
+        self._spread()
         if not audience.dirty:
             audience.dirty = True
             self._dirty.append(audience)
@@ -333,11 +351,68 @@ class Hub:
             self._scheduled = True
             self._schedule(self.flush)
 
+    def _serve(self, clock: Callable[[], float], now: float, deadline: float) -> None:
+        """Hand out the only message of a turn: to those who are alone in their audience without a way round."""
+        assert self._single is not None
+        message, routes = self._single
+        self._single = None
+        for encode, audiences in routes:
+            frame = encode(message)
+            size = len(frame)
+            for start in range(0, len(audiences), STRIDE):
+                late = size > DIRECT or (start and clock() > deadline)
+                for audience in audiences[start : start + STRIDE]:
+                    lone = audience.lone
+                    if late or lone is None or audience.dirty or lone.queued:
+                        self._give(audience, frame, message)
+                        continue
+                    audience.delivered += 1
+                    audience.sent_at = now
+                    # Not `lone.send(frame)`: the look-up of a slot is quick only where it stands alone (CPython 3.11).
+                    send = lone.send
+                    try:
+                        taken = send(frame)
+                    except OSError as error:
+                        audience.behind(lone, audience.batch([frame], [message], frame), -1, error)
+                        self._note_full(audience)
+                        continue
+                    if taken != size:
+                        audience.behind(lone, audience.batch([frame], [message], frame), taken, None)
+                        self._note_full(audience)
+
+    def _note_full(self, audience: Audience) -> None:
+        self._full = max(self._full, audience.full)
+        audience.full = 0
+
+    def _spread(self) -> None:
+        """Let the audiences have the only message of the open turn before they change, or more comes to it."""
+        if self._single is None:
+            return
+        message, routes = self._single
+        self._single = None
+        for encode, audiences in routes:
+            frame = encode(message)
+            for audience in audiences:
+                self._give(audience, frame, message)
+
+    def _give(self, audience: Audience, frame: bytes, message: Message) -> None:
+        audience.frames.append(frame)
+        audience.messages.append(message)
+        if not audience.dirty:
+            audience.dirty = True
+            self._dirty.append(audience)
+
     def _route(self, topic: _Topic, name: str) -> list[tuple[Encode, list[Audience]]]:
         grouped: dict[tuple[Hashable, View], tuple[Encode, list[Audience]]] = {}
         paces: list[Pace] = []
         kept = self.keeps(name)
+        shared: tuple[Hashable, View] | None = None
+        sharing: list[Audience] = []
         for audience in self._trie.match(name):
+            # Nearly all of a thousand have one group object: nothing is hashed for them.
+            if audience.plain and audience.group is shared:
+                sharing.append(audience)
+                continue
             denies = audience.key.denies
             if denies and any(matches(deny, name) for deny in denies):
                 continue
@@ -353,6 +428,8 @@ class Hub:
                 if pacer is not None:
                     pacer.free(name)
                 group[1].append(audience)
+                if audience.plain:
+                    shared, sharing = audience.group, group[1]
         topic.paces = paces or None
         return [group for group in grouped.values() if group[1]]
 

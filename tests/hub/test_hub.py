@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.row import InRow
 
 from gateway.hub.audience import AudienceKey, Subscription
 from gateway.hub.breath import BREATH
@@ -39,7 +40,7 @@ class Variant:
         return encode
 
 
-class Viewer:
+class Viewer(InRow):
     """Takes everything, or blocks."""
 
     def __init__(self):
@@ -115,6 +116,76 @@ def test_a_burst_costs_a_viewer_one_send():
     house.settle()
     assert viewer.sends == 1
     assert viewer.offsets == list(range(1, 201))
+
+
+def test_the_only_message_of_a_turn_goes_to_those_who_were_there_when_it_came():
+    house = House()
+    alone, other = house.join("a"), house.join("a", "b")
+    house.publish("a")
+    late, moved = house.join("#"), house.join("b")
+    house.hub.leave(moved, moved.audience)
+    house.hub.join(moved, house.key("a"))
+    house.hub.leave(other, other.audience, gone=True)
+    house.settle()
+    assert (alone.offsets, other.offsets, late.offsets, moved.offsets) == ([1], [], [], [])
+
+
+def test_the_only_message_of_a_turn_stays_before_what_comes_to_it():
+    house = House()
+    alone, both, crowd = house.join("a"), house.join("a", "b"), [house.join("#") for _ in range(3)]
+    house.publish("a")
+    house.publish("b")
+    house.publish("a")
+    house.settle()
+    assert alone.offsets == [1, 3]
+    assert [viewer.offsets for viewer in [both, *crowd]] == [[1, 2, 3]] * 4
+    assert [viewer.sends for viewer in [alone, both, *crowd]] == [1] * 5
+
+
+def test_the_only_message_of_a_turn_waits_behind_what_its_viewer_has_not_taken():
+    house = House()
+    viewers = [house.join("a", f"own/{number}") for number in range(100)]
+    for viewer in viewers[::3]:
+        viewer.queued = True
+    house.publish("a")
+    house.settle()
+    assert [viewer.offsets for viewer in viewers] == [[] if n % 3 == 0 else [1] for n in range(100)]
+    for viewer in viewers[::3]:
+        viewer.unblock()
+    house.publish("a")
+    house.settle()
+    assert [viewer.offsets for viewer in viewers] == [[1, 2]] * 100
+
+
+def test_a_thousand_who_chose_otherwise_are_served_in_slices():
+    house = House()
+    viewers = [house.join("a", f"own/{number}") for number in range(100)]
+    house.clock.step = 0.003
+    house.publish("a")
+    house.turn()
+    assert 0 < sum(viewer.sends for viewer in viewers) < 100
+    assert house.hub.busy
+    house.settle()
+    assert [viewer.offsets for viewer in viewers] == [[1]] * 100
+
+
+def test_a_row_under_way_is_served_rightly_after_its_members_have_changed():
+    house = House()
+    viewers = [house.join("#") for _ in range(300)]
+    house.clock.step = 0.003
+    house.publish("a")
+    house.turn()
+    assert 0 < sum(viewer.sends for viewer in viewers) < 200
+    assert all(viewer.placed for viewer in viewers)
+    # Who joins makes a new row: those in the old one no longer keep up their place there.
+    viewers.append(house.join("#"))
+    house.publish("a")
+    house.turn()
+    viewers[-2].queued = True
+    house.settle()
+    assert viewers[-2].offsets == []
+    viewers[-2].unblock()
+    assert [viewer.offsets for viewer in viewers] == [[1, 2]] * 300 + [[2]]
 
 
 def test_what_came_in_one_turn_goes_out_in_it_and_wakes_nobody_again():

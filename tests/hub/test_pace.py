@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.row import InRow
 
 from gateway.hub.audience import AudienceKey, Subscription
 from gateway.hub.hub import Hub
@@ -25,7 +26,7 @@ class Variant:
         return encode
 
 
-class Viewer:
+class Viewer(InRow):
     def __init__(self, house):
         self.house, self.queued, self.got, self.gaps = house, False, [], []
 

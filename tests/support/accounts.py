@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from support.books import Books
+from support.row import InRow
 from support.talk import LateLog
 
 from gateway.edge.dialects.native import NativeJson
@@ -30,7 +31,7 @@ FREE = 1 << 40
 CHUNK = 600  # bytes offered at a time: small, so that the policy has something to reach
 
 
-class Line:
+class Line(InRow):
     """A client's socket that takes `credit` bytes more."""
 
     def __init__(self, house: "House", took: Callable[[bytes], None]) -> None:

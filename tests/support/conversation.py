@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from support.row import InRow
+
 from gateway.edge.credentials import Identity, Refusal
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.registry import Setting, factories
@@ -41,7 +43,7 @@ def unframe(data: bytes) -> list[tuple[int, bytes]]:
     return frames
 
 
-class Kept:
+class Kept(InRow):
     """A Line whose socket takes everything, unless `queued`."""
 
     def __init__(self, bounds: Bounds, gap: Callable[[Any], bytes]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from support.row import InRow
 
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.native import NativeJson
@@ -33,7 +34,7 @@ def objects(blob: bytes) -> list[dict[str, Any]]:
     return told
 
 
-class Line:
+class Line(InRow):
     """A client's socket that takes all at once, or nothing while `blocked`."""
 
     def __init__(self, told: Callable[[dict[str, Any]], None]) -> None:
