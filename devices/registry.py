@@ -6,7 +6,7 @@ discovery tells better. Nothing here raises outward: a failure is counted by fam
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from devices import numbers, quantities
@@ -232,14 +232,13 @@ class Registry:
         """Failed decodes by family and topic, for at most 1,000 of them; `failures_by_family` counts all."""
         return self._failures.all()
 
-    def devices(self, now: float) -> list[dict[str, Any]]:
+    def devices(self, now: float) -> Iterator[dict[str, Any]]:
         """What `/api/devices` shows: see `DeviceTable.snapshot`; names of the configuration win over learned ones."""
-        shown = self.table.snapshot(now)
-        for device in shown:
+        for device in self.table.snapshot(now):
             if device["name"] is None:
                 for decoder in self._named:
                     name = decoder.names.get(device["device"])
                     if name is not None:
                         device["name"] = name
                         break
-        return shown
+            yield device

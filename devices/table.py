@@ -1,5 +1,6 @@
 """The devices heard of, for people: names, areas, availability, and the last value of every quantity."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from devices.bounded import MAX_KEY, Bounded
@@ -84,12 +85,15 @@ class DeviceTable:
         """Remove a device, as after its retained topics were cleared."""
         self._devices.pop(device, None)
 
-    def snapshot(self, now: float) -> list[dict[str, Any]]:
-        """JSON-ready: device, name, area, family, state, since, channels → quantities → value, unit, age, time, topic.
+    def snapshot(self, now: float) -> Iterator[dict[str, Any]]:
+        """Each device of now, JSON-ready.
+
+        device, name, area, family, state, since, channels → quantities → value, unit, age, time, topic.
 
         The channel of the device itself is "". Times are Unix seconds, `age` is seconds since receipt.
         """
-        return [_shown(name, device, now) for name, device in self._devices.items()]
+        for name, device in list(self._devices.items()):
+            yield _shown(name, device, now)
 
 
 def _shown(name: str, device: _Device, now: float) -> dict[str, Any]:

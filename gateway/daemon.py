@@ -21,7 +21,6 @@ from devices.registry import Registry
 from gateway import __version__
 from gateway.config import Config, first_word
 from gateway.edge import static
-from gateway.edge.api import devices
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.native import JsonVariant
 from gateway.edge.dialects.registry import Setting, factories
@@ -30,6 +29,7 @@ from gateway.edge.frames import Desk
 from gateway.edge.front import Front
 from gateway.edge.history import Archive
 from gateway.edge.listeners import SEND_BUFFER
+from gateway.edge.lists import devices
 from gateway.edge.room import Room
 from gateway.edge.rules import access_of, endpoints_of, judge_of
 from gateway.edge.server import Server

@@ -146,7 +146,7 @@ class Connection:
 
     def reply(self, reply: Reply, *, head: bool = False) -> None:
         """Answer by plain HTTP and close."""
-        if self.state is not State.REQUESTED:
+        if self.state is not State.REQUESTED and self.state is not State.ANSWERING:
             return
         self.state = State.OPEN
         self.line.push(solo(reply.encode(head=head)))
@@ -288,7 +288,7 @@ class Connection:
     @property
     def deaf(self) -> bool:
         """Whether nothing that the client still sends matters."""
-        if self._streaming or self.state is State.ANSWERED:
+        if self._streaming or self.state is State.ANSWERED or self.state is State.ANSWERING:
             return True
         return self.state is State.CLOSING and self._websocket.eof_sent
 

@@ -22,7 +22,7 @@ from gateway.edge.rate import Rate
 from gateway.edge.rejections import Rejections
 from gateway.edge.roles import Role, grant
 from gateway.edge.static import Asset
-from gateway.edge.visits import Access, Events, Peer, Resource, Upgrade, Visit
+from gateway.edge.visits import Access, Events, Peer, Pending, Resource, Upgrade, Visit
 from gateway.edge.whoasks import misdirected, who_asks, who_still
 from gateway.errors import NOT_AUTHENTICATED, CloseConnection
 from gateway.hub.ports import CONNECTED, UpstreamStatus
@@ -70,7 +70,7 @@ class Front:
         """Speak these dialects with whoever comes from now on; who is here keeps the one it has."""
         self._dialects = dialects
 
-    def judge(self, request: Request, peer: Peer) -> Reply | Upgrade | Events:
+    def judge(self, request: Request, peer: Peer) -> Reply | Pending | Upgrade | Events:
         """What the request gets."""
         fault = fault_of(request)
         if fault is not None:
@@ -181,7 +181,7 @@ class Front:
         allowed = [("Access-Control-Allow-Origin", origins[0])] if origins else []
         return (*allowed, ("Vary", "Origin"))
 
-    def _data(self, visit: Visit) -> Reply | Events:
+    def _data(self, visit: Visit) -> Reply | Pending | Events:
         verdict = self._origin(visit, "allow")
         if not verdict.allowed:
             return self._rejected(visit, verdict)
@@ -189,11 +189,11 @@ class Front:
             text = f"more than {REQUESTS:g} requests a second from your address"
             return Reply.refusal(429, text, [("Retry-After", "1"), *self._cors(visit)])
         answer = self._answer(visit)
-        if isinstance(answer, Reply):
+        if isinstance(answer, Reply | Pending):
             return answer._replace(headers=(*answer.headers, *self._cors(visit)))
         return answer
 
-    def _answer(self, visit: Visit) -> Reply | Events:
+    def _answer(self, visit: Visit) -> Reply | Pending | Events:
         path = visit.target.path
         try:
             credentials = carried(visit.request.headers)
@@ -225,7 +225,7 @@ class Front:
         except ValueError as error:
             return Reply.refusal(400, str(error))
 
-    def _events(self, visit: Visit, who: Identity) -> Reply | Events:
+    def _events(self, visit: Visit, who: Identity) -> Reply | Pending | Events:
         if not visit.peer.door.speaks("sse"):
             return Reply.refusal(404, "this listener has no Server-Sent Events")
         if visit.request.method == "HEAD":

@@ -13,6 +13,7 @@ from websockets.http11 import Request
 
 from gateway.edge.admission import UNIX, Admission, ServerLimits
 from gateway.edge.announcer import Announcer
+from gateway.edge.answer import Answer
 from gateway.edge.api import resources
 from gateway.edge.audit import audit
 from gateway.edge.connection import Connection
@@ -29,7 +30,7 @@ from gateway.edge.listeners import Endpoint, Listeners
 from gateway.edge.proxy_protocol import Source
 from gateway.edge.room import Room
 from gateway.edge.session import Session
-from gateway.edge.visits import Access, Events, Peer, Upgrade
+from gateway.edge.visits import Access, Events, Peer, Pending, Upgrade
 from gateway.errors import FULL, STOPPING
 from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Heartbeat
@@ -181,6 +182,9 @@ class Server:
             if verdict.status >= 400:
                 self.count(_REASONS.get(verdict.status, f"http-{verdict.status}"))
             connection.reply(verdict, head=request.method == "HEAD")
+            return
+        if isinstance(verdict, Pending):
+            self.room.desk.add(Answer(verdict, connection, head=request.method == "HEAD"))
             return
         if verdict.address != connection.peer:
             self.admission.move(connection.peer, verdict.address)

@@ -1,6 +1,6 @@
 """A request at the door: who is on the other end, what it asks for, and what it may become. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -66,11 +66,18 @@ class Access(msgspec.Struct, frozen=True):
     allow: tuple[str, ...] = ()
 
 
+class Pending(NamedTuple):
+    """An answer that takes its time: None for every step on the way, then the reply, to which `headers` are added."""
+
+    steps: Iterator[Reply | None]
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 class Resource(NamedTuple):
     """Something under /api, or /metrics: the right that it needs beside a role ("" for none), and who answers."""
 
     right: str
-    answer: Callable[[Identity, Target], Reply]
+    answer: Callable[[Identity, Target], Reply | Pending]
 
 
 class Visit(NamedTuple):

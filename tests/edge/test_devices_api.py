@@ -6,10 +6,18 @@ import time
 from support.edge import Edge
 
 from devices.registry import Registry
-from gateway.edge.api import devices
 from gateway.edge.credentials import Identity
+from gateway.edge.lists import devices
 from gateway.edge.roles import VIEWER, Role
 from gateway.hub.readings import Readings
+
+
+def asked(room, readings, who):
+    """The answer, once all its steps have been taken."""
+    *pauses, reply = devices(room, readings, who).steps
+    assert set(pauses) == {None}
+    return json.loads(reply.body)["devices"]
+
 
 SENSOR = '{"Time":"2021-09-23T18:26:49","DHT11":{"Temperature":20.5},"TempUnit":"C"}'
 
@@ -19,7 +27,7 @@ async def test_devices_have_names_values_units_and_ages_though_nobody_asked_befo
         readings = Readings(Registry(), wall=time.time)
         edge.publish("tele/boiler/SENSOR", SENSOR)
         edge.publish("sensors/hall/temperature", "21.5")
-        shown = json.loads(devices(edge.room, readings, Identity(VIEWER)).body)["devices"]
+        shown = asked(edge.room, readings, Identity(VIEWER))
         boiler = next(device for device in shown if device["device"] == "boiler")
         value = boiler["channels"]["DHT11"]["temperature"]
         assert (value["value"], value["unit"], value["topic"]) == (20.5, "°C", "tele/boiler/SENSOR")
@@ -32,7 +40,7 @@ async def test_a_role_sees_only_devices_of_its_topics():
         readings = Readings(Registry(), wall=time.time)
         edge.publish("tele/boiler/SENSOR", SENSOR)
         edge.publish("sensors/hall/temperature", "21.5")
-        devices(edge.room, readings, Identity(VIEWER))
+        asked(edge.room, readings, Identity(VIEWER))
         narrow = Identity(Role("narrow", subscribe=("sensors/#",)))
-        shown = json.loads(devices(edge.room, readings, narrow).body)["devices"]
+        shown = asked(edge.room, readings, narrow)
         assert [device["device"] for device in shown] == ["sensors/hall"]

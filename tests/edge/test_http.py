@@ -62,6 +62,15 @@ class TestTopics:
             assert seen == [f"t/{number:02}" for number in range(25)]
             assert msgspec.json.decode((await get(edge, "/api/topics?topic=none"))[2])["topics"] == []
 
+    async def test_what_comes_behind_the_request_is_no_second_one(self):
+        async with Edge() as edge:
+            edge.publish("t", "1")
+            data = await edge.raw(request("/api/topics") + request("/api/version"))
+            assert data.count(b"HTTP/1.1 ") == 1
+            assert parts(data)[0] == 200
+            head = await edge.raw(request("/api/topics", method="HEAD"))
+            assert parts(head)[2] == b""
+
     @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=99999", "topic=a%23"])
     async def test_a_bad_wish_is_400(self, query):
         async with Edge() as edge:
