@@ -19,8 +19,8 @@ from gateway.edge.dialects.socketio_packets import SocketIoVariant
 from gateway.edge.dialects.sse import SseVariant
 from gateway.edge.dialects.stomp_messages import Row as StompRow
 from gateway.edge.dialects.stomp_messages import StompVariant, Style
-from gateway.hub.audience import Variant, View
 from gateway.hub.message import Message
+from gateway.hub.subscription import Variant, View
 
 TOPIC = "sensors/kitchen/temperature"
 MESSAGES = 1000  # a round is short: one that nobody interrupts is among many

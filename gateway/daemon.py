@@ -164,7 +164,7 @@ class Daemon:
             sse=sse,
         )
         freshness = self.freshness = Freshness(
-            hub,
+            hub.values,
             hub.wheel,
             newest=lambda: history.newest,
             limits=stale_after(config),

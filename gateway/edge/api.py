@@ -71,7 +71,7 @@ def status(edge: Edge, more: Mapping[str, Any] | None = None) -> Reply:
         "clock": room.clock_state,
         "epoch": room.log.epoch,
         "offset": room.log.newest,
-        "topics": room.hub.topics,
+        "topics": len(room.hub.values),
         "audiences": room.hub.audiences,
         "received": room.hub.received,
         "delivered": room.hub.delivered,

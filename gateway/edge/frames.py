@@ -4,9 +4,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
-from gateway.hub.audience import Variant, View
 from gateway.hub.log import BLOCK
 from gateway.hub.message import Message
+from gateway.hub.subscription import Variant, View
 
 SLICE = 0.004  # seconds of all replays together before live clients and ingest have their turn
 MEMORY = 2 * 1024 * 1024

@@ -52,7 +52,7 @@ def topics(room: Room, who: Identity, target: Target) -> Pending:
 
 
 def _topics(room: Room, filters: Sequence[str], wanted: Callable[[Message], bool], limit: int) -> Steps:
-    holders = room.hub.holders(filters)
+    holders = room.hub.values.holders(filters)
     runs = []
     for start in range(0, len(holders), LOOKED_AT):
         messages = [holder.last for holder in holders[start : start + LOOKED_AT]]
@@ -94,7 +94,7 @@ def _devices(room: Room, readings: Readings, who: Identity) -> Steps:
         else:
             known.update(value["topic"] for value in _values(device))
     look = Snapshot(
-        room.hub.holders(("#",)),
+        room.hub.values.holders(("#",)),
         after=-1,
         until=room.log.newest,
         wanted=lambda message: message.topic not in known and may_see(who.role, message.topic),

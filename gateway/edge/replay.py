@@ -3,9 +3,9 @@
 from gateway.edge.commands import Id
 from gateway.edge.snapshot import Snapshot
 from gateway.edge.thinning import Thinner
-from gateway.hub.audience import AudienceKey, Subscription, View
 from gateway.hub.log import BLOCK, Selection
 from gateway.hub.message import Message
+from gateway.hub.subscription import AudienceKey, Subscription, View
 from gateway.topics import any_of, matches
 
 ROUNDS = 8

@@ -16,11 +16,12 @@ from gateway.edge.replay import Replay
 from gateway.edge.snapshot import Snapshot
 from gateway.edge.thinning import Thinner
 from gateway.edge.wire import Wire
-from gateway.hub.audience import Audience, AudienceKey, Subscription, Variant
+from gateway.hub.audience import Audience
 from gateway.hub.batch import Batch
 from gateway.hub.hub import Hub
 from gateway.hub.log import BLOCK, RESTART, Log, Page, Selection
 from gateway.hub.message import Message
+from gateway.hub.subscription import AudienceKey, Subscription, Variant
 
 MOST_POINTS = 10_000
 TOGETHER = BLOCK // 2  # last values sent at once: every topic is a new one, which makes their frames dear
@@ -237,7 +238,7 @@ class Replays:
         replay.snapshot = self._snapshot(replay, 0, replay.target, lambda message: replay.covers(message.topic))
 
     def _snapshot(self, replay: Replay, after: int, until: int, wanted: Callable[[Message], bool]) -> Snapshot:
-        holders = self._hub.holders([s.filter for s in replay.subscriptions])
+        holders = self._hub.values.holders([s.filter for s in replay.subscriptions])
         return Snapshot(holders, after=after, until=until, wanted=wanted)
 
     def _look(self, replay: Replay, snapshot: Snapshot) -> None:

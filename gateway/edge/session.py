@@ -19,8 +19,9 @@ from gateway.edge.subscriptions import Subscriptions
 from gateway.edge.welcome import upstream, welcome
 from gateway.edge.wire import Line
 from gateway.errors import FORBIDDEN, NOT_AUTHENTICATED, CloseConnection, CommandError
-from gateway.hub.audience import Audience, Subscription
+from gateway.hub.audience import Audience
 from gateway.hub.ports import UpstreamState
+from gateway.hub.subscription import Subscription
 from gateway.topics import shorten
 
 TOPICS_A_COMMAND = 10_000  # topics that a subscribe may look through at the price of one more command
@@ -239,7 +240,7 @@ class Session:
             if not answer:
                 raise CloseConnection(FORBIDDEN.code, refused.reason or FORBIDDEN.meaning)
             raise CommandError(refused.code or "forbidden", refused.reason or FORBIDDEN.meaning, command.id)
-        self._rate.charge(self._room.hub.topics / TOPICS_A_COMMAND)
+        self._rate.charge(len(self._room.hub.values) / TOPICS_A_COMMAND)
         self._subscriptions.add(command, request, role, answer=answer)
 
     def _error(self, error: CommandError) -> None:

@@ -18,8 +18,9 @@ from gateway.edge.roles import Grant, Role, grant, may_see
 from gateway.edge.room import Room
 from gateway.edge.wire import Line, Wire
 from gateway.errors import CommandError
-from gateway.hub.audience import Audience, AudienceKey, Subscription, Variant
+from gateway.hub.audience import Audience
 from gateway.hub.rate import Rate
+from gateway.hub.subscription import AudienceKey, Subscription, Variant
 from gateway.topics import matches, shorten
 
 

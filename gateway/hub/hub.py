@@ -5,42 +5,28 @@ per delivery one `send`; everything else is per turn or per change of a subscrip
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 
-from gateway.hub.audience import DIRECT, STRIDE, Audience, AudienceKey, View
+from gateway.hub.audience import DIRECT, STRIDE, Audience
 from gateway.hub.breath import Breath
 from gateway.hub.budget import Budget
+from gateway.hub.lastvalues import Encode, LastValues, Routes, Topic
 from gateway.hub.message import Message
 from gateway.hub.pace import Pace
 from gateway.hub.ports import Observer
 from gateway.hub.row import Viewer
+from gateway.hub.subscription import AudienceKey, View
 from gateway.hub.wheel import Wheel
 from gateway.topics import Trie, matches
 
-LOOKS = 64  # topics looked at for one that may go
 REROUTE = 4000  # filters times topics that a change of subscriptions may look at
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
 FEW = 8  # audiences served between two looks at the clock
 FLOOD = 64  # messages in one flush: somebody publishes as fast as it goes
 FLOOD_RATE = 10e6  # bytes a second for one client, from flush to flush: so do they with large messages
 QUIET = 0.005  # seconds after a flush in which a message waits for others to go with
-TOPIC_OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
 
-Encode = Callable[[Message], bytes]
-Routes = list[tuple[Encode, list[Audience]]]
 Append = Callable[[list[Message], Callable[[], None] | None], None]
-
-
-class _Topic:
-    __slots__ = ("last", "looked", "paces", "routes", "size", "unwanted")
-
-    def __init__(self, looked: int) -> None:
-        self.looked = looked  # the offset of its last message when it was last looked at
-        self.unwanted = -1  # the observer's generation in which it did not want this topic
-        self.last: Message | None = None
-        self.size = 0
-        self.routes: Routes | None = None
-        self.paces: list[Pace] | None = None  # of audiences that want a value per interval only
 
 
 class Hub:
@@ -66,10 +52,8 @@ class Hub:
         period: float = 20.0,
         budget: Budget | None = None,
     ) -> None:
-        self.last_values = last_values
-        self.last_values_memory = last_values_memory
+        self.values = LastValues(last_values, last_values_memory)
         self.received = 0
-        self.forgotten = 0
         self.settled = 0
         self.turns = 0
         self.latency: Callable[[float], None] | None = None  # told once a turn: seconds until every client had it
@@ -80,10 +64,6 @@ class Hub:
         self._kept = kept
         self._observer = observer
         self._breath = Breath(budget or Budget(), clock)
-        self._topics: dict[str, _Topic] = {}
-        self._roster: list[_Topic] = []
-        self._queue: deque[str] = deque()
-        self._memory = 0
         self._trie: Trie[Audience] = Trie()
         self._audiences: dict[AudienceKey, Audience] = {}
         self._group: tuple[Hashable, View] | None = None  # the newest audience's
@@ -112,23 +92,13 @@ class Hub:
         return self._gone_delivered + sum(a.delivered for a in self._audiences.values())
 
     @property
-    def topics(self) -> int:
-        """How many topics have a last value."""
-        return len(self._topics)
-
-    @property
-    def last_values_size(self) -> int:
-        """Bytes that the last values take."""
-        return self._memory
-
-    @property
     def audiences(self) -> int:
         """How many different audiences there are."""
         return len(self._audiences)
 
     def take(self, messages: list[Message]) -> None:
         """Take in what the log hands on: remember it as last value, and encode it for whoever wants it."""
-        topics = self._topics
+        values = self.values
         dirty = self._dirty
         observer = self._observer
         generation = observer.generation if observer is not None else -1
@@ -137,11 +107,9 @@ class Hub:
             self._spread()
         alone = len(messages) == 1 and not dirty
         for message in messages:
-            topic = topics.get(message.topic)
+            topic = values.get(message.topic)
             if topic is None:
-                topic = topics[message.topic] = _Topic(message.offset)
-                self._queue.append(message.topic)
-                grown += TOPIC_OVERHEAD
+                topic = values.meet(message.topic, message.offset)
             size = len(message.payload)
             if size != topic.size:
                 grown += size - topic.size
@@ -170,11 +138,11 @@ class Hub:
                 now = self._clock()
                 for pace in topic.paces:
                     pace.take(message, now)
-        self._memory += grown
+        values.memory += grown
         self.received += len(messages)
         self._newest = messages[-1].offset
-        if len(topics) > self.last_values or self._memory > self.last_values_memory:
-            self._keep_bounds()
+        if len(values) > values.most or values.memory > values.limit:
+            values.keep_bounds()
         if dirty or self._single is not None:
             self._fresh += len(messages)
             if not self._taken_at:
@@ -205,12 +173,7 @@ class Hub:
 
     def restore(self, messages: list[Message], newest: int) -> None:
         """Take up the last values of an earlier run, before there are clients; the log goes on after `newest`."""
-        for message in messages[-self.last_values :]:
-            topic = self._topics[message.topic] = _Topic(message.offset)
-            self._queue.append(message.topic)
-            topic.last, topic.size = message, len(message.payload)
-            self._memory += TOPIC_OVERHEAD + topic.size
-        self._keep_bounds()
+        self.values.restore(messages)
         self._newest = self.settled = newest
 
     def flush(self) -> None:
@@ -254,15 +217,14 @@ class Hub:
 
     def adopt(self, *, last_values: int, last_values_memory: int, period: float) -> None:
         """Go by these bounds and this period from now on; whose messages are `kept` is asked anew."""
-        self.last_values, self.last_values_memory = last_values, last_values_memory
+        self.values.most, self.values.limit = last_values, last_values_memory
         self._period = period
         self._spread()
         for audience in self._audiences.values():
             if audience.pacer is not None:
                 audience.pacer.period = period
-        for topic in self._topics.values():
-            topic.routes = None
-        self._keep_bounds()
+        self.values.unroute()
+        self.values.keep_bounds()
 
     def join(self, viewer: Viewer, key: AudienceKey) -> Audience:
         """Let `viewer` have every message that `key` wants, from the next one on."""
@@ -296,42 +258,9 @@ class Hub:
             self._trie.remove_all(filters, audience)
             self._reroute(filters)
 
-    def last(self, wanted: Callable[[str], bool]) -> list[Message]:
-        """The last values of the topics `wanted`, in offset order; a cleared topic (empty payload) has none."""
-        found = [
-            entry.last
-            for name, entry in self._topics.items()
-            if entry.last is not None and (entry.size or entry.last.size) and wanted(name)
-        ]
-        found.sort(key=lambda message: message.offset)
-        return found
-
-    def holders(self, filters: Sequence[str]) -> Sequence["_Topic"]:
-        """Whatever may hold the last value of a topic that one of `filters` matches, in no order: to be looked through.
-
-        Those who ask for much share one list, and keep it as it was.
-        """
-        if not any("+" in filter or "#" in filter for filter in filters):
-            return [entry for filter in dict.fromkeys(filters) if (entry := self._topics.get(filter)) is not None]
-        roster = self._roster
-        if len(roster) != len(self._topics):
-            roster = self._roster = list(self._topics.values())
-        return roster
-
-    def last_of(self, topic: str) -> Message | None:
-        """The last value of one topic."""
-        entry = self._topics.get(topic)
-        return entry.last if entry is not None else None
-
     def keeps(self, topic: str) -> bool:
         """Whether every message of `topic` counts: presses and alarms are never merged."""
         return self._kept is not None and self._kept(topic)
-
-    def attend(self, topic: str) -> None:
-        """Let the observer see the next message of `topic`, whatever it said before."""
-        entry = self._topics.get(topic)
-        if entry is not None:
-            entry.unwanted = -1
 
     def followers(self, topic: str) -> list[Viewer]:
         """Whoever gets the messages of `topic`."""
@@ -402,7 +331,7 @@ class Hub:
             audience.dirty = True
             self._dirty.append(audience)
 
-    def _route(self, topic: _Topic, name: str) -> list[tuple[Encode, list[Audience]]]:
+    def _route(self, topic: Topic, name: str) -> list[tuple[Encode, list[Audience]]]:
         grouped: dict[tuple[Hashable, View], tuple[Encode, list[Audience]]] = {}
         paces: list[Pace] = []
         kept = self.keeps(name)
@@ -435,45 +364,21 @@ class Hub:
 
     def _reroute(self, filters: Iterable[str]) -> None:
         """Forget the routes of every topic that one of `filters` matches."""
-        topics = self._topics
+        values = self.values
         wild = []
         for filter in filters:
-            entry = topics.get(filter)
-            if entry is not None:
-                entry.routes = None
+            topic = values.get(filter)
+            if topic is not None:
+                topic.routes = None
             elif "+" in filter or "#" in filter:
                 wild.append(filter)
         if not wild:
             return
-        if "#" in wild or len(wild) * len(topics) > REROUTE:
+        if "#" in wild or len(wild) * len(values) > REROUTE:
             # Cheaper than to look which are meant, and no client can make it dear: the others find their way again
             # with their next message.
-            for entry in self._topics.values():
-                entry.routes = None
+            values.unroute()
             return
-        for name, entry in self._topics.items():
-            if entry.routes is not None and any(matches(f, name) for f in wild):
-                entry.routes = None
-
-    def _keep_bounds(self) -> None:
-        while self._topics and (len(self._topics) > self.last_values or self._memory > self.last_values_memory):
-            self._forget()
-
-    def _forget(self) -> None:
-        """Let a topic go that was silent for long: the first in the queue that has not spoken since it was looked at.
-
-        At a price that does not grow with their number: a flood of new topics holds nobody up.
-        """
-        queue = self._queue
-        for look in range(LOOKS):
-            name = queue.popleft()
-            entry = self._topics[name]
-            spoken = entry.last.offset if entry.last is not None else 0
-            if entry.looked == spoken or look == LOOKS - 1:
-                break
-            entry.looked = spoken
-            queue.append(name)
-        del self._topics[name]
-        self._roster = []
-        self._memory -= TOPIC_OVERHEAD + entry.size
-        self.forgotten += 1
+        values.unroute(
+            topic for name, topic in values.items() if topic.routes is not None and any(matches(f, name) for f in wild)
+        )

@@ -67,7 +67,7 @@ def _status(house: House, keeper: Keeper) -> dict[str, Any]:
         "faults": keeper.health.faults,
         "received": hub.received,
         "delivered": hub.delivered,
-        "topics": hub.topics,
+        "topics": len(hub.values),
         "lost": server.lost,
         "resident": resident(),
         "budget": house.plan.budget,
@@ -126,13 +126,13 @@ def _explain(house: House, topic: str, client: str) -> dict[str, Any]:
 
 def _topic_facts(house: House, topic: str) -> TopicFacts:
     room = house.server.room
-    last = room.hub.last_of(topic)
+    last = room.hub.values.last_of(topic)
     failures = [f for f in house.readings.registry.failures() if f.topic == topic]
     similar: list[str] = []
     if last is None:
         from difflib import get_close_matches  # asked for seldom
 
-        names = [message.topic for message in room.hub.last(lambda name: True)]
+        names = [message.topic for message in room.hub.values.last(lambda name: True)]
         similar = get_close_matches(topic, names[:5000], n=3, cutoff=0.7)
     return TopicFacts(
         topic=topic,

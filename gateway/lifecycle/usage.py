@@ -45,7 +45,7 @@ def memory_of(house: House) -> dict[str, Any]:
     parts = {
         "base": (BASE, BASE),
         "history": (log.ring.size, plan.history),
-        "last_values": (hub.last_values_size, plan.last_values),
+        "last_values": (hub.values.memory, plan.last_values),
         "outboxes": (budget.size, plan.outboxes),
         "kernel": (budget.kernel_size, plan.kernel),
         "connections": (len(server.connections) * PER_CONNECTION, plan.connections * PER_CONNECTION),

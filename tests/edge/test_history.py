@@ -49,7 +49,7 @@ async def test_a_reading_is_asked_for_by_its_device():
         for number in (20, 21, 22):
             payload = b'{"Time":"2026-01-01T00:00:00","DS18B20":{"Temperature":%d.5},"TempUnit":"C"}'
             edge.publish(topic, payload % number)
-            [message] = edge.hub.last(lambda name: name == topic)
+            [message] = edge.hub.values.last(lambda name: name == topic)
             readings = edge.readings.of(message)
         reading = next(r for r in readings if r.quantity == "temperature")
         await say(

@@ -21,7 +21,7 @@ class House:
         self.hub = Hub(schedule=self.turns.append, clock=lambda: self.now, later=self.later, observer=self.observers)
         self.log = MemoryLog(self.hub.take, epoch="e", limit=1 << 30, age=1e9, clock=lambda: 0.0)
         self.freshness = Freshness(
-            self.hub,
+            self.hub.values,
             self.hub.wheel,
             newest=lambda: self.log.newest,
             limits=limits_of(rules),
@@ -219,10 +219,10 @@ def test_who_comes_back_with_a_slower_rhythm_is_soon_believed():
 
 def test_new_topics_take_the_place_of_those_that_are_known_no_more_at_a_small_price():
     house = House([("#", 10.0)], most=100)
-    house.hub.last_values = 100
+    house.hub.values.most = 100
     looked = []
-    last_of = house.hub.last_of
-    house.hub.last_of = lambda topic: (looked.append(topic), last_of(topic))[1]
+    last_of = house.hub.values.last_of
+    house.hub.values.last_of = lambda topic: (looked.append(topic), last_of(topic))[1]
     for number in range(1000):
         house.publish(f"t/{number}")
     assert len(looked) < 3000

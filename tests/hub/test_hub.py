@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.row import InRow
 
-from gateway.hub.audience import AudienceKey, Subscription
 from gateway.hub.breath import BREATH
-from gateway.hub.hub import FLOOD, LOOKS, QUIET, Hub
+from gateway.hub.hub import FLOOD, QUIET, Hub
+from gateway.hub.lastvalues import LOOKS
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
+from gateway.hub.subscription import AudienceKey, Subscription
 from gateway.topics import matches
 
 
@@ -326,15 +327,15 @@ def test_last_values_are_in_offset_order_and_a_cleared_topic_has_none():
     house = House()
     house.publish("b", "a", "b", "c")
     house.publish("c", payload=b"")
-    assert [(m.topic, m.offset) for m in house.hub.last(lambda topic: True)] == [("a", 2), ("b", 3)]
-    assert [m.topic for m in house.hub.last(lambda topic: topic == "a")] == ["a"]
+    assert [(m.topic, m.offset) for m in house.hub.values.last(lambda topic: True)] == [("a", 2), ("b", 3)]
+    assert [m.topic for m in house.hub.values.last(lambda topic: topic == "a")] == ["a"]
 
 
 def test_a_retained_value_told_again_is_as_old_as_it_was():
     house = House()
     house.log.append([Message("a", b"1", 5.0, "u"), Message("b", b"1", 5.0, "u")])
     house.log.append([Message("a", b"1", None, "u", True), Message("b", b"2", None, "u", True)])
-    assert [(m.topic, m.timestamp) for m in house.hub.last(lambda topic: True)] == [("a", 5.0), ("b", None)]
+    assert [(m.topic, m.timestamp) for m in house.hub.values.last(lambda topic: True)] == [("a", 5.0), ("b", None)]
 
 
 def test_a_flood_of_new_topics_forgets_those_silent_longest():
@@ -343,10 +344,10 @@ def test_a_flood_of_new_topics_forgets_those_silent_longest():
     for number in range(1000):
         house.publish(f"t/{number}")
     house.settle()
-    assert house.hub.topics <= 160
-    assert house.hub.forgotten == 1000 - house.hub.topics
-    assert house.hub.last_of("t/999") is not None
-    assert house.hub.last_of("t/0") is None
+    assert len(house.hub.values) <= 160
+    assert house.hub.values.forgotten == 1000 - len(house.hub.values)
+    assert house.hub.values.last_of("t/999") is not None
+    assert house.hub.values.last_of("t/0") is None
     assert len(viewer.offsets) == 1000
 
 
@@ -356,9 +357,9 @@ def test_topics_that_speak_survive_a_flood_of_new_ones():
         house.publish(f"flood/{number}")
         if number % 50 == 0:
             house.publish(*(f"steady/{each}" for each in range(40)))
-    assert house.hub.topics == 200
-    assert all(house.hub.last_of(f"steady/{each}") for each in range(40))
-    assert house.hub.last_of("flood/4999") is not None
+    assert len(house.hub.values) == 200
+    assert all(house.hub.values.last_of(f"steady/{each}") for each in range(40))
+    assert house.hub.values.last_of("flood/4999") is not None
 
 
 def test_to_let_a_topic_go_is_cheap_however_many_there_are():
@@ -368,18 +369,18 @@ def test_to_let_a_topic_go_is_cheap_however_many_there_are():
     house.publish(*topics)
     house.settle()
     looked = []
-    popleft = house.hub._queue.popleft
-    house.hub._queue = SimpleNamespace(popleft=lambda: looked.append(1) or popleft(), append=lambda name: None)
+    popleft = house.hub.values._queue.popleft
+    house.hub.values._queue = SimpleNamespace(popleft=lambda: looked.append(1) or popleft(), append=lambda name: None)
     house.publish("another")
     assert 1 <= len(looked) <= LOOKS
-    assert house.hub.topics == 3000
+    assert len(house.hub.values) == 3000
 
 
 def test_last_values_are_bounded_in_bytes():
     house = House(last_values_memory=100_000)
     for number in range(1000):
         house.publish(f"t/{number}", payload=b"x" * 1000)
-    assert sum(1000 + 600 for _ in house.hub.last(lambda topic: True)) <= 100_000
+    assert sum(1000 + 600 for _ in house.hub.values.last(lambda topic: True)) <= 100_000
 
 
 def test_smaller_bounds_count_at_once():
@@ -387,10 +388,10 @@ def test_smaller_bounds_count_at_once():
     for number in range(1000):
         house.publish(f"t/{number}")
     house.hub.adopt(last_values=100, last_values_memory=1 << 20, period=5.0)
-    assert 90 <= house.hub.topics <= 100
+    assert 90 <= len(house.hub.values) <= 100
     house.hub.adopt(last_values=100, last_values_memory=50_000, period=5.0)
-    assert 45 <= house.hub.topics <= 50_000 / 900
-    assert house.hub.last_of("t/999") is not None
+    assert 45 <= len(house.hub.values) <= 50_000 / 900
+    assert house.hub.values.last_of("t/999") is not None
 
 
 def test_whose_messages_are_kept_is_asked_anew_and_what_is_held_goes_first():
@@ -480,14 +481,14 @@ def test_every_viewer_gets_exactly_what_matched_while_it_was_there(steps, step, 
 def test_last_values_of_an_earlier_run_are_taken_up_and_told_to_nobody():
     hub = Hub(schedule=lambda turn: None, clock=Clock(), last_values=3)
     hub.restore([Message(f"t/{n}", b"1", 1.0, "u", offset=n) for n in range(1, 6)], 70_000)
-    assert [message.offset for message in hub.last(lambda topic: True)] == [3, 4, 5]
-    assert (hub.settled, hub.received, hub.topics) == (70_000, 0, 3)
+    assert [message.offset for message in hub.values.last(lambda topic: True)] == [3, 4, 5]
+    assert (hub.settled, hub.received, len(hub.values)) == (70_000, 0, 3)
     hub.take([Message("t/5", b"2", 2.0, "u", offset=70_001)])
-    assert hub.last_of("t/5").payload == b"2"
+    assert hub.values.last_of("t/5").payload == b"2"
 
 
 def test_last_values_of_an_earlier_run_are_bounded_in_bytes_too():
     hub = Hub(schedule=lambda turn: None, clock=Clock(), last_values_memory=50_000)
     hub.restore([Message(f"t/{n}", b"x" * 1000, 1.0, "u", offset=n) for n in range(1, 101)], 100)
-    assert hub.topics * 1600 <= 50_000 + 1600
-    assert hub.last_of("t/100") is not None
+    assert len(hub.values) * 1600 <= 50_000 + 1600
+    assert hub.values.last_of("t/100") is not None

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.row import InRow
 
-from gateway.hub.audience import AudienceKey, Subscription
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
+from gateway.hub.subscription import AudienceKey, Subscription
 from gateway.topics import matches
 
 

@@ -4,11 +4,11 @@ import json
 
 from devices.registry import Registry
 from gateway.edge.dialects.native import JsonVariant
-from gateway.hub.audience import View
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
 from gateway.hub.readings import Readings
+from gateway.hub.subscription import View
 
 SENSOR = b'{"Time":"2021-09-23T18:26:49","DHT11":{"Temperature":20.5},"TempUnit":"C"}'
 

@@ -140,7 +140,7 @@ class Books:
             for offset in range(1, newest + 1)
         )
         # A topic that spoke while its last value was looked for has told a newer one.
-        current = {message.offset for message in self._house.hub.last(lambda topic: True)}
+        current = {message.offset for message in self._house.hub.values.last(lambda topic: True)}
         again = 0
         for asked in self._asked:
             for offset in asked.offsets:
@@ -168,7 +168,7 @@ class Books:
         if isinstance(wish, dict) and "epoch" in wish and not foreign:
             start = wish["offset"]
         if wish == "last" or foreign:
-            last = house.hub.last(lambda topic: any(matches(f, topic) for f in filters))
+            last = house.hub.values.last(lambda topic: any(matches(f, topic) for f in filters))
             self._asked.append(Asked(filters, [m.offset for m in last], last=True))
         elif isinstance(wish, dict) and "count" in wish:
             held = range(house.oldest, start + 1)

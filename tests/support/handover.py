@@ -54,7 +54,7 @@ def loses_nothing_and_repeats_nothing(talk: Talk, operations: Sequence[Any]) -> 
                 again = expected if not talk.replaying else shared
                 again.update(m.offset for m in talk.published if m.offset > resumed and matches(filter, m.topic))
             elif wish == "last":
-                snapshots.update(m.offset for m in talk.hub.last(lambda topic, f=filter: matches(f, topic)))
+                snapshots.update(m.offset for m in talk.hub.values.last(lambda topic, f=filter: matches(f, topic)))
             talk.say(type="subscribe", id=number, topics=[filter], replay=wish)
             table[filter] = number
         elif operation == "unsubscribe":
@@ -75,7 +75,7 @@ def loses_nothing_and_repeats_nothing(talk: Talk, operations: Sequence[Any]) -> 
 
     got = Counter(talk.offsets)
     assert {o: n for o, n in got.items() if n > expected[o] + shared[o] + snapshots[o]} == {}
-    newest = {m.offset for m in talk.hub.last(lambda topic: True)}
+    newest = {m.offset for m in talk.hub.values.last(lambda topic: True)}
     least = (expected | Counter(shared.keys())) + Counter({o: n for o, n in snapshots.items() if o in newest})
     assert {o: n for o, n in least.items() if n > got[o] and o not in uncertain} == {}
     live = [m["offset"] for m in talk.of("message") if "replay" not in m]

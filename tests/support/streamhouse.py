@@ -57,7 +57,7 @@ class StreamHouse(House):
             ring.expire = lambda now: ring.clear(ring.newest)  # not even the newest block stays
         held = range(self._first, len(self.published) + 1)
         newest = {topic: offset for offset in held if (topic := self.published[offset - 1]) != NOBODYS}
-        assert {message.topic: message.offset for message in self.hub.last(lambda topic: True)} == newest
+        assert {message.topic: message.offset for message in self.hub.values.last(lambda topic: True)} == newest
 
     def make_log(self, **options: Any) -> Any:
         self._term += 1

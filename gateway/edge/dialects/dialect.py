@@ -6,7 +6,7 @@ from gateway.edge.commands import Command
 from gateway.edge.dialects.window import Window
 from gateway.edge.events import Event
 from gateway.errors import CloseConnection, CommandError
-from gateway.hub.audience import Subscription, Variant
+from gateway.hub.subscription import Subscription, Variant
 
 Spoken = Command | CommandError | CloseConnection | bytes
 """What a client's words come to: a command, a refused part as its error, the end of the conversation, or the bytes by

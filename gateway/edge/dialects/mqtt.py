@@ -26,7 +26,7 @@ from gateway.edge.dialects.mqtt_reader import V3, V5, Property, Reason, Violatio
 from gateway.edge.dialects.mqtt_subscriptions import EVENTS, Subscriptions, identifier
 from gateway.edge.dialects.window import Window
 from gateway.errors import FORBIDDEN, NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, TOO_FAST, WRONG_DATA, CloseConnection
-from gateway.hub.audience import Subscription
+from gateway.hub.subscription import Subscription
 
 NAME = "mqtt"
 RECEIVE_MAXIMUM = 100

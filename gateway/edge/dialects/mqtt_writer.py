@@ -6,8 +6,8 @@ from typing import NamedTuple
 from gateway.edge.dialects import framing
 from gateway.edge.dialects.mqtt_packets import Connect
 from gateway.edge.dialects.mqtt_reader import V5, Property, Reason, Value
-from gateway.hub.audience import View
 from gateway.hub.message import Message
+from gateway.hub.subscription import View
 from gateway.topics import matches
 
 CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 0x20, 0x30, 0x40, 0x90, 0xB0, 0xD0, 0xE0

@@ -11,8 +11,8 @@ from gateway.edge.dialects.dialect import Shared, Spoken
 from gateway.edge.dialects.native import ReadingsOf, Shown, command_of, no_readings
 from gateway.edge.events import Event
 from gateway.errors import WRONG_DATA, CloseConnection, CommandError
-from gateway.hub.audience import Subscription, View
 from gateway.hub.message import Message
+from gateway.hub.subscription import Subscription, View
 
 NAME = "sensor-gateway.v1.msgpack"
 

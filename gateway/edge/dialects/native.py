@@ -13,8 +13,8 @@ from gateway.edge.dialects import framing
 from gateway.edge.dialects.dialect import Shared, Spoken
 from gateway.edge.events import Event
 from gateway.errors import WRONG_DATA, CloseConnection, CommandError
-from gateway.hub.audience import Subscription, View
 from gateway.hub.message import Message
+from gateway.hub.subscription import Subscription, View
 from gateway.topics import shorten
 
 NAME = "sensor-gateway.v1.json"

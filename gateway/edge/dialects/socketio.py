@@ -18,7 +18,7 @@ from gateway.edge.dialects.native import JsonVariant, command_of
 from gateway.edge.dialects.socketio_recovery import Recovery, Remembered
 from gateway.edge.dialects.window import Window
 from gateway.errors import NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, CloseConnection, CommandError
-from gateway.hub.audience import Subscription
+from gateway.hub.subscription import Subscription
 
 NAME = "socket.io"
 PATH = "/socket.io/"

@@ -8,8 +8,8 @@ import msgspec
 from gateway.edge.dialects import framing
 from gateway.edge.dialects.native import JsonVariant, timestamp_text
 from gateway.errors import GatewayError
-from gateway.hub.audience import View
 from gateway.hub.message import Message
+from gateway.hub.subscription import View
 
 OPEN, CLOSE, PING, PONG, MESSAGE = "0", "1", "2", "3", "4"
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT = "0", "1", "2", "3", "4", "5"

@@ -8,8 +8,8 @@ from gateway.edge.dialects.dialect import Shared, Spoken
 from gateway.edge.dialects.native import JsonVariant, timestamp_text
 from gateway.edge.events import Error, Event, Heartbeat, Replayed
 from gateway.errors import ERROR_OF_CLOSE, WRONG_DATA, CloseConnection
-from gateway.hub.audience import Subscription, View
 from gateway.hub.message import Message
+from gateway.hub.subscription import Subscription, View
 
 NAME = "text/event-stream"
 

@@ -10,7 +10,7 @@ from gateway.edge.dialects.stomp_messages import StompVariant, meaning_of
 from gateway.edge.dialects.stomp_subscriptions import EVENTS, Subscriptions, needed
 from gateway.edge.dialects.window import Window
 from gateway.errors import ERROR_OF_CLOSE, FORBIDDEN, NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, CloseConnection
-from gateway.hub.audience import Subscription
+from gateway.hub.subscription import Subscription
 from gateway.topics import shorten
 
 NAMES = ("v12.stomp", "v11.stomp")

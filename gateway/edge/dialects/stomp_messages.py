@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from gateway.edge.dialects import framing
 from gateway.edge.dialects.stomp_frames import escape, framed, unescape
-from gateway.hub.audience import View
 from gateway.hub.message import Message
+from gateway.hub.subscription import View
 from gateway.topics import matches
 
 DOTTED = ("/topic/", "/exchange/amq.topic/")

@@ -6,8 +6,8 @@ from support.conversation import House
 from gateway.edge.dialects import framing
 from gateway.edge.dialects.native import JsonVariant
 from gateway.edge.dialects.sse import SseVariant, event
-from gateway.hub.audience import View
 from gateway.hub.message import Message
+from gateway.hub.subscription import View
 
 HELLO = {
     "v12.stomp": ["CONNECT\naccept-version:1.2\n\n\0", "SUBSCRIBE\nid:0\ndestination:t/#\n\n\0"],

@@ -8,7 +8,7 @@ import pytest
 from support.conversation import Client, House
 
 from devices.reading import Reading
-from gateway.hub.audience import Subscription
+from gateway.hub.subscription import Subscription
 
 CONNECT_3 = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a"
 CONNECT_5 = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01a"

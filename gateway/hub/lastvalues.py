@@ -1,0 +1,123 @@
+"""The last value of every topic, bounded in topics and bytes, and the way that its next message takes."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from gateway.hub.audience import Audience
+from gateway.hub.message import Message
+from gateway.hub.pace import Pace
+
+LOOKS = 64  # topics looked at for one that may go
+OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
+
+Encode = Callable[[Message], bytes]
+Routes = list[tuple[Encode, list[Audience]]]
+
+
+class Topic:
+    """`looked` is the offset of its last message when it was last looked at, `unwanted` the generation of observers in
+    which nobody wanted it, `routes` and `paces` are where its messages go: None while nobody has asked.
+    """
+
+    __slots__ = ("last", "looked", "paces", "routes", "size", "unwanted")
+
+    def __init__(self, looked: int) -> None:
+        self.looked = looked
+        self.unwanted = -1
+        self.last: Message | None = None
+        self.size = 0
+        self.routes: Routes | None = None
+        self.paces: list[Pace] | None = None  # of audiences that want a value per interval only
+
+
+class LastValues(dict[str, Topic]):
+    """By topic. At most `most` of them (those that were silent for long go first) in `limit` bytes.
+
+    `memory` is the bytes that they take; whoever changes an entry counts them.
+    """
+
+    def __init__(self, most: int, limit: int) -> None:
+        super().__init__()
+        self.most = most
+        self.limit = limit
+        self.memory = 0
+        self.forgotten = 0
+        self._roster: list[Topic] = []
+        self._queue: deque[str] = deque()
+
+    def meet(self, name: str, offset: int) -> Topic:
+        """A topic that was not known."""
+        topic = self[name] = Topic(offset)
+        self._queue.append(name)
+        self.memory += OVERHEAD
+        return topic
+
+    def restore(self, messages: list[Message]) -> None:
+        """Take up the last values of an earlier run."""
+        for message in messages[-self.most :]:
+            topic = self.meet(message.topic, message.offset)
+            topic.last, topic.size = message, len(message.payload)
+            self.memory += topic.size
+        self.keep_bounds()
+
+    def last(self, wanted: Callable[[str], bool]) -> list[Message]:
+        """The last values of the topics `wanted`, in offset order; a cleared topic (empty payload) has none."""
+        found = [
+            topic.last
+            for name, topic in self.items()
+            if topic.last is not None and (topic.size or topic.last.size) and wanted(name)
+        ]
+        found.sort(key=lambda message: message.offset)
+        return found
+
+    def last_of(self, topic: str) -> Message | None:
+        """The last value of one topic."""
+        entry = self.get(topic)
+        return entry.last if entry is not None else None
+
+    def holders(self, filters: Sequence[str]) -> Sequence[Topic]:
+        """Whatever may hold the last value of a topic that one of `filters` matches, in no order: to be looked through.
+
+        Those who ask for much share one list, and keep it as it was.
+        """
+        if not any("+" in filter or "#" in filter for filter in filters):
+            return [topic for filter in dict.fromkeys(filters) if (topic := self.get(filter)) is not None]
+        roster = self._roster
+        if len(roster) != len(self):
+            roster = self._roster = list(self.values())
+        return roster
+
+    def attend(self, topic: str) -> None:
+        """Let the observer see the next message of `topic`, whatever it said before."""
+        entry = self.get(topic)
+        if entry is not None:
+            entry.unwanted = -1
+
+    def unroute(self, topics: Iterable[Topic] | None = None) -> None:
+        """Have the next message of each of `topics`, of all by default, find its way anew."""
+        for topic in self.values() if topics is None else topics:
+            topic.routes = None
+
+    def keep_bounds(self) -> None:
+        """Let topics go until the rest is within the bounds."""
+        while self and (len(self) > self.most or self.memory > self.limit):
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let a topic go that was silent for long: the first in the queue that has not spoken since it was looked at.
+
+        At a price that does not grow with their number: a flood of new topics holds nobody up.
+        """
+        queue = self._queue
+        for look in range(LOOKS):
+            name = queue.popleft()
+            topic = self[name]
+            spoken = topic.last.offset if topic.last is not None else 0
+            if topic.looked == spoken or look == LOOKS - 1:
+                break
+            topic.looked = spoken
+            queue.append(name)
+        del self[name]
+        self._roster = []
+        self.memory -= OVERHEAD + topic.size
+        self.forgotten += 1
