@@ -338,8 +338,7 @@ def backup(file: Path, config: Path | None) -> None:
 @click.option("--config", type=FILE, default=DEFAULT_PATH, show_default=True, help="Configuration file.")
 def restore(file: Path, config: Path) -> None:
     """Put back what a backup holds; the gateway must not run."""
-    settings = load(config if config.exists() else None)
     from gateway.commands.archive import restore as run_restore
 
-    for line in run_restore(settings, config, file):
+    for line in run_restore(config, file):
         click.echo(line)

@@ -10,11 +10,11 @@ import sqlite3
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gateway.commands.running import sockets
-from gateway.config import Config
+from gateway.config import Config, load
 from gateway.edge.rules import tokens_of
 from gateway.errors import GatewayError
 from gateway.logs import offsets
@@ -83,10 +83,11 @@ def _add_history(tar: tarfile.TarFile, name: str, source: Path) -> Iterator[str]
     yield f"  {source} (history)"
 
 
-def restore(config: Config, path: Path, source: Path) -> Iterator[str]:
+def restore(path: Path, source: Path) -> Iterator[str]:
     """Put everything from `source` back, the gateway must not run; lines to print. Raises GatewayError.
 
-    What is there already is kept beside it, with the ending `.before-restore`.
+    What is there already is kept beside it, with the ending `.before-restore`. The configuration comes first, and what
+    is in the backup says where the state belongs: the one at `path` may be broken, or not there on a new box.
     """
     try:
         ask(sockets(path), {"do": "status"})
@@ -94,42 +95,74 @@ def restore(config: Config, path: Path, source: Path) -> Iterator[str]:
         pass  # nobody answers: good
     else:
         raise GatewayError("the gateway runs: systemctl stop sensor-gateway, then restore")
-    folder, state = path.absolute().parent, config.gateway.state_dir
+    folder = path.absolute().parent
     try:
         with tarfile.open(source, "r:gz") as tar:
-            names = tar.getnames()
-            if _MARK not in names:
+            members = {member.name: member for member in tar.getmembers()}
+            if _MARK not in members:
                 raise GatewayError(f"{source} is no backup of a sensor-gateway")
-            for member in tar.getmembers():
-                target = _target(member, folder, state, config)
-                if target is None:
-                    continue
-                content = tar.extractfile(member)
-                assert content is not None
-                _put_back(target, content.read(), member.mode & 0o777)
-                yield f"  {target}"
-        offsets.renew(state)
+            for member in members.values():
+                if (target := _in_folder(member, folder)) is not None:
+                    yield from _put_back(tar, member, target)
+            config = _restored(members, folder, path)
+            for member in members.values():
+                if (target := _in_state(member, config)) is not None:
+                    yield from _put_back(tar, member, target)
+        offsets.renew(config.gateway.state_dir)
     except (OSError, tarfile.TarError, EOFError) as error:
         raise GatewayError(f"restore failed: {error}") from None
     yield "restored; clients will see a new epoch and take a snapshot. Now: systemctl start sensor-gateway"
 
 
-def _target(member: tarfile.TarInfo, folder: Path, state: Path, config: Config) -> Path | None:
-    """Where a member belongs; None for what is none of ours: names in an archive are never taken at their word."""
-    top, _, rest = member.name.partition("/")
-    parts = Path(rest).parts
-    if not member.isreg() or not parts or ".." in parts or Path(rest).is_absolute():
+def _restored(members: Iterable[str], folder: Path, path: Path) -> Config:
+    """The configuration as it is now; where it had another name in the backup, that one."""
+    if f"config/{path.name}" not in members:
+        others = [Path(name) for name in members if name.startswith("config/") and name.endswith(".toml")]
+        path = next((folder / other.name for other in others if len(other.parts) == 2), path)
+    try:
+        return load(path if path.exists() else None)
+    except GatewayError as error:
+        raise GatewayError(
+            f"{error}\nthe configuration is restored, the state is not: it belongs where a configuration says that is "
+            "accepted. Remove what the backup does not hold from conf.d, or take the version that made the backup; "
+            "then restore again"
+        ) from None
+
+
+def _inside(member: tarfile.TarInfo, top: str) -> Path | None:
+    """Its path below `top`; None for what is none of ours: names in an archive are never taken at their word."""
+    above, _, rest = member.name.partition("/")
+    path = Path(rest)
+    if above != top or not member.isreg() or not path.parts or ".." in path.parts or path.is_absolute():
         return None
-    if top == "config" and (len(parts) == 1 or (len(parts) == 2 and parts[0] in ("conf.d", "tls"))):
-        return folder / rest
-    if top == "state" and len(parts) == 1:
-        disk, tokens = config.history.disk, tokens_of(config).path
-        special = {each.name: each for each in (disk, tokens) if each is not None}
-        return special.get(rest, state / rest)
-    return None
+    return path
 
 
-def _put_back(target: Path, data: bytes, mode: int) -> None:
+def _in_folder(member: tarfile.TarInfo, folder: Path) -> Path | None:
+    """Where a file of the configuration belongs."""
+    path = _inside(member, "config")
+    if path is None or not (len(path.parts) == 1 or (len(path.parts) == 2 and path.parts[0] in ("conf.d", "tls"))):
+        return None
+    return folder / path
+
+
+def _in_state(member: tarfile.TarInfo, config: Config) -> Path | None:
+    """Where a file of the state belongs."""
+    path = _inside(member, "state")
+    if path is None or len(path.parts) != 1:
+        return None
+    special = {each.name: each for each in (config.history.disk, tokens_of(config).path) if each is not None}
+    return special.get(path.name, config.gateway.state_dir / path)
+
+
+def _put_back(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Iterator[str]:
+    content = tar.extractfile(member)
+    assert content is not None
+    _write(target, content.read(), member.mode & 0o777)
+    yield f"  {target}"
+
+
+def _write(target: Path, data: bytes, mode: int) -> None:
     target.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     if target.exists():
         before = target.stat()

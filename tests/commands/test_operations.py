@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import ssl
 import subprocess
@@ -233,6 +234,44 @@ def test_a_backup_restores_files_history_and_begins_a_new_epoch(tmp_path: Path) 
     found = offsets.read(state / offsets.NAME)
     assert found is not None
     assert found.epoch != before
+
+
+@pytest.mark.parametrize("there", [None, "state_dir = [broken"], ids=["new box", "broken file"])
+def test_the_backup_itself_says_where_its_state_belongs(tmp_path: Path, there: str | None) -> None:
+    config, state = tmp_path / "etc/config.toml", tmp_path / "elsewhere"
+    config.parent.mkdir()
+    state.mkdir()
+    config.write_text(f'[gateway]\nstate_dir = "{state}"\n')
+    reserved = offsets.Offsets(state)
+    reserved.resume(5, exact=True)
+    reserved.release()
+    assert typed("token", "new", "anna", "--role", "viewer", "--config", config).exit_code == 0
+    assert typed("backup", tmp_path / "all.tgz", "--config", config).exit_code == 0
+    saved = config.read_text()
+    shutil.rmtree(state)
+    shutil.rmtree(config.parent)
+    if there is not None:
+        config.parent.mkdir()
+        config.write_text(there)
+    restored = typed("restore", tmp_path / "all.tgz", "--config", config)
+    assert restored.exit_code == 0, restored.output
+    assert config.read_text() == saved
+    assert "anna" in (state / "tokens.json").read_text()
+    assert offsets.read(state / offsets.NAME) is not None
+
+
+def test_a_backup_whose_configuration_is_not_accepted_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    config, state = tmp_path / "etc/config.toml", tmp_path / "state"
+    config.parent.mkdir()
+    state.mkdir()
+    config.write_text(f'[gateway]\nstate_dir = "{state}"\n')
+    assert typed("backup", tmp_path / "all.tgz", "--config", config).exit_code == 0
+    (config.parent / "conf.d").mkdir()
+    (config.parent / "conf.d/new.toml").write_text("[limits]\nfuture = 1\n")
+    refused = typed("restore", tmp_path / "all.tgz", "--config", config)
+    assert refused.exit_code != 0
+    assert "limits.future" in refused.output
+    assert "the configuration is restored, the state is not" in refused.output
 
 
 def test_nothing_is_restored_under_a_running_gateway(gateway: Callable[[str], Daemon], tmp_path: Path) -> None:
