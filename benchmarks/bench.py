@@ -1,16 +1,18 @@
 """The gateway beside Mosquitto's WebSocket listener, on this machine, in one run. `make bench` calls it.
 
-usage: bench.py [--runs N] [--workloads A,B,C,D,E,S] [--gateway COMMAND] [--json FILE]
+usage: bench.py [--runs N] [--workloads A,B,C,D,E,F,S] [--gateway COMMAND] [--json FILE]
 
 A  burst: 1,000 viewers of 100 topics, messages of 120 bytes, as fast as they come         deliveries/s
 B  paced: 1,000 viewers, 100 messages/s                                                   CPU per delivery, latency
 C  paced over TLS: 500 viewers, 100 messages/s                                            CPU per delivery, latency
 D  1,000 idle viewers over TLS                                                            memory of each
 E  one viewer, 100,000 messages as fast as the broker gives them                           messages/s
+F  1,000 viewers, each of 100 topics out of 1,000, 500 messages/s (gateway only)          CPU per delivery
 S  one viewer, 1,000,000 messages from a stand-in broker that floods from memory (gateway only; MQTT 3.1.1 and 5)
 
 Every figure is the median of the runs; the two take turns. Raw is a loop that sends the same bytes to the same number
-of sockets and does nothing else. The load generator runs on the same machine: compare within one table only.
+of sockets, in F to 100 others of 1,000 each time, and does nothing else. The load generator runs on the same machine:
+compare within one table only.
 """
 
 import argparse
@@ -72,9 +74,11 @@ class Bench:
             for protocol in ("3.1.1", "5"):
                 self.stand_in(protocol)
         if "B" in workloads:
-            self.raw("B", 1000)
+            self.raw("B", 1000, 100)
         if "C" in workloads:
-            self.raw("C", 500, str(self.certificate), str(self.key))
+            self.raw("C", 500, 100, "--tls", str(self.certificate), str(self.key))
+        if "F" in workloads:
+            self.raw("F", 1000, 500, "--pick", "100")
 
     def gateway(self, mqtt: int, protocol: str = "3.1.1") -> Gateway:
         return Gateway(self.folder, self.certificate, self.key, mqtt, self.command, protocol=protocol)
@@ -95,6 +99,8 @@ class Bench:
             self.note("C", who, self.viewers(server, mqtt, wss, 500, 500, 100, "--tls", *how))
         if "E" in workloads:
             self.note("E", who, self.viewers(server, mqtt, ws, 1, 100_000, 0, *how))
+        if "F" in workloads and who == "gateway":
+            self.note("F", who, self.viewers(server, mqtt, ws, 1000, 2500, 500, "--pick", "100,1000", topics=1000))
 
     def start_viewers(self, port: int, clients: int, count: int, seconds: float, *how: str) -> subprocess.Popen[str]:
         command = [sys.executable, str(HERE / "viewers.py"), "--port", str(port), "--clients", str(clients)]
@@ -107,16 +113,24 @@ class Bench:
         return viewers
 
     def viewers(
-        self, server: Server, mqtt: int, port: int, clients: int, count: int, rate: float, *how: str
+        self,
+        server: Server,
+        mqtt: int,
+        port: int,
+        clients: int,
+        count: int,
+        rate: float,
+        *how: str,
+        topics: int = TOPICS,
     ) -> Figures:
         """Publish `count` messages at `rate`/s (0: as fast as the broker takes them) to `clients` viewers."""
         viewers = self.start_viewers(port, clients, count, 40, *how)
         time.sleep(0.5)  # the last subscriptions settle
         before = server.cpu()
-        publish_all(mqtt, count, rate)
+        publish_all(mqtt, count, rate, topics)
         out, _ = viewers.communicate()
         figures: Figures = json.loads(out)
-        figures["complete"] = figures["least"] >= count
+        figures["complete"] = not figures["short"]
         figures["cpu_us"] = (server.cpu() - before) / max(figures["messages"], 1) * 1e6
         return figures
 
@@ -150,8 +164,8 @@ class Bench:
             broker.kill()
             broker.communicate()
 
-    def raw(self, workload: str, clients: int, *tls: str) -> None:
-        command = [sys.executable, str(HERE / "raw.py"), str(clients), "100", "5", *tls]
+    def raw(self, workload: str, clients: int, rate: int, *how: str) -> None:
+        command = [sys.executable, str(HERE / "raw.py"), str(clients), str(rate), "5", *how]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         self.note(workload, "raw", {"cpu_us": float(out), "complete": True})
 
@@ -189,6 +203,7 @@ ROWS = (
     ("C", "p99_ms", "99th percentile, ms"),
     ("D", "each_kib", "KiB per idle WSS viewer"),
     ("E", "rate", "messages/s"),
+    ("F", "cpu_us", "µs CPU per delivery"),
     ("S 3.1.1", "rate", "messages/s"),
     ("S 5", "rate", "messages/s"),
 )
@@ -207,7 +222,7 @@ def publisher(port: int) -> socket.socket:
     return sock
 
 
-def publish_all(port: int, count: int, rate: float) -> None:
+def publish_all(port: int, count: int, rate: float, topics: int) -> None:
     """Publish to a broker, and wait until it has taken everything."""
     with publisher(port) as sock:
         start = time.monotonic()
@@ -215,7 +230,7 @@ def publish_all(port: int, count: int, rate: float) -> None:
             if rate:
                 time.sleep(max(0.0, start + first / rate - time.monotonic()))
             block = range(first, min(first + (1 if rate else 500), count))
-            sock.sendall(b"".join(publish(number, TOPICS, SIZE, False) for number in block))
+            sock.sendall(b"".join(publish(number, topics, SIZE, False) for number in block))
         sock.sendall(b"\xe0\0")
         sock.shutdown(socket.SHUT_WR)
         while sock.recv(64):
@@ -237,7 +252,7 @@ def machine() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--workloads", default="A,B,C,D,E,S")
+    parser.add_argument("--workloads", default="A,B,C,D,E,F,S")
     parser.add_argument("--gateway", default=f"{sys.executable} -m gateway", help="the gateway's command")
     parser.add_argument("--json", type=Path, help="write every figure of every run there")
     options = parser.parse_args()

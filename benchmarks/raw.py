@@ -1,16 +1,18 @@
 """The raw limit: send the same bytes to N sockets, RATE times a second, and do nothing else.
 
-usage: raw.py CLIENTS RATE SECONDS [CERTIFICATE KEY]
+usage: raw.py CLIENTS RATE SECONDS [--pick N] [--tls CERTIFICATE KEY]
 
-Prints the CPU microseconds per send. With a certificate each socket is a non-blocking `ssl.SSLSocket`.
+Prints the CPU microseconds per send. With --pick each turn goes to N of the sockets, others each time. With a
+certificate each socket is a non-blocking `ssl.SSLSocket`.
 """
 
+import argparse
 import os
+import random
 import select
 import signal
 import socket
 import ssl
-import sys
 import time
 
 SIZE = 200  # bytes: a message of 120 with its envelope
@@ -32,11 +34,19 @@ def read_all(port: int, clients: int, *, tls: bool) -> None:
 
 
 def main() -> None:
-    clients, rate, seconds = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clients", type=int)
+    parser.add_argument("rate", type=float)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("--pick", type=int)
+    parser.add_argument("--tls", nargs=2)
+    options = parser.parse_args()
+    clients, rate = options.clients, options.rate
+    turns = int(rate * options.seconds)
     context = None
-    if len(sys.argv) > 4:
+    if options.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(sys.argv[4], sys.argv[5])
+        context.load_cert_chain(*options.tls)
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     reader = os.fork()
     if reader == 0:
@@ -53,12 +63,14 @@ def main() -> None:
         for sock in socks:
             sock.setblocking(False)
         block = b"x" * SIZE
+        some = random.Random(0)
+        rows = [some.sample(socks, options.pick) for _ in range(500)] if options.pick else [socks]
         start, before = time.monotonic(), time.process_time()
-        for turn in range(int(rate * seconds)):
+        for turn in range(turns):
             time.sleep(max(0.0, start + turn / rate - time.monotonic()))
-            for sock in socks:
+            for sock in rows[turn % len(rows)]:
                 sock.send(block)
-        print(round((time.process_time() - before) / (int(rate * seconds) * clients) * 1e6, 2))
+        print(round((time.process_time() - before) / (turns * len(rows[0])) * 1e6, 2))
     finally:
         os.kill(reader, signal.SIGKILL)
         os.waitpid(reader, 0)

@@ -1,9 +1,11 @@
 """Many WebSocket viewers on one epoll loop: counts messages and takes latencies.
 
-usage: viewers.py --port P --clients N --count M [--path PATH | --mqtt FILTER] [--tls] [--seconds S]
+usage: viewers.py --port P --clients N --count M [--path PATH | --mqtt FILTER | --pick K,TOPICS] [--tls] [--seconds S]
 
 Prints "ready" once all are connected and subscribed, then, when every viewer has M messages or the time is over, one
-JSON object: messages, least, most, seconds between the first and the last, rate, closed, p50_ms, p99_ms.
+JSON object: messages, least, most, short (viewers that did not get all), seconds between the first and the last, rate,
+closed, p50_ms, p99_ms. With --pick each viewer follows K topics of its own out of TOPICS, and has all once it has what
+is in them of M messages that went to the topics in turn.
 
 A message is counted by its mark, `"at":"t=` and a publish time in nanoseconds, wherever it stands in the bytes: one
 search at C speed per read, so that the generator is not what is measured. Latency is taken from the last message of
@@ -12,6 +14,7 @@ each read.
 
 import argparse
 import json
+import random
 import resource
 import select
 import socket
@@ -52,7 +55,7 @@ def mqtt_hello(number: int, topic_filter: str) -> bytes:
 class Viewer:
     """One connection: its socket, the bytes that a mark may begin in, and its count."""
 
-    __slots__ = ("count", "sock", "tail")
+    __slots__ = ("count", "sock", "tail", "wanted")
 
     def __init__(self, options: argparse.Namespace, number: int, context: ssl.SSLContext | None) -> None:
         self.sock: socket.socket = socket.create_connection(("127.0.0.1", options.port), timeout=30)
@@ -60,10 +63,17 @@ class Viewer:
         if context is not None:
             self.sock = context.wrap_socket(self.sock)
         self.count = 0
+        self.wanted = options.count
         self.tail = b""
+        path = options.path
+        if options.pick:
+            many, topics = map(int, options.pick.split(","))
+            mine = random.Random(number).sample(range(topics), many)
+            self.wanted = sum(len(range(topic, options.count, topics)) for topic in mine)
+            path = "/stream?replay=none" + "".join(f"&topic=sensors/{topic}/temperature" for topic in mine)
         protocol = "Sec-WebSocket-Protocol: mqtt\r\n" if options.mqtt else ""
         self.sock.sendall(
-            f"GET {options.path} HTTP/1.1\r\nHost: 127.0.0.1:{options.port}\r\nUpgrade: websocket\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{options.port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
             f"{protocol}\r\n".encode()
         )
@@ -127,6 +137,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--path", default="/")
     parser.add_argument("--mqtt", metavar="FILTER")
+    parser.add_argument("--pick", metavar="K,TOPICS")
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
@@ -173,7 +184,7 @@ def main() -> None:
             if viewer.count > before:
                 last = time.monotonic()
                 first = first or last
-                if options.count and viewer.count >= options.count:
+                if options.count and viewer.count >= viewer.wanted:
                     done.add(fd)
     counts = [viewer.count for viewer in viewers]
     took = max(last - first, 1e-9)
@@ -181,6 +192,7 @@ def main() -> None:
         "messages": sum(counts),
         "least": min(counts),
         "most": max(counts),
+        "short": sum(viewer.count < viewer.wanted for viewer in viewers),
         "seconds": round(took, 3),
         "rate": round(sum(counts) / took),
         "closed": closed,
