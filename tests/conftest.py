@@ -4,6 +4,7 @@ A test that uses a real broker, by a fixture from here or by `support.mosquitto`
 `broker` by itself, so that `-m "not broker"` leaves out exactly those.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 # How long an example takes is a matter of what else the machine does; tests that measure time say so by their marker.
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
+
+# A shell that runs us in the background lets SIGINT be ignored, which the programs under test would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BROKER_FIXTURES = {"mosquitto", "shared_mosquitto", "nats", "shared_nats"}
 BROKER_MODULES = {"support.mosquitto", "support.nats"}
