@@ -295,6 +295,7 @@ class Hub:
                     if late or lone is None or audience.dirty or lone.queued:
                         self._give(audience, frame, message)
                         continue
+                    # What Audience.serve does, written out: the call would be a third of what the hub costs here.
                     audience.delivered += 1
                     audience.sent_at = now
                     # Not `lone.send(frame)`: the look-up of a slot is quick only where it stands alone (CPython 3.11).
