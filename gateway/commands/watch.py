@@ -23,10 +23,16 @@ SUBPROTOCOL = Subprotocol("sensor-gateway.v1.json")
 OPEN_LIMIT = 10.0
 CLOSE_LIMIT = 1.0  # who typed Ctrl-C waits for it
 MAX_MESSAGE = 16 << 20
+MAX_DIGITS = 4300
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 #: refusals by status that another try can mend: too many, not yet, a proxy without its gateway
 PASSING = {429, 500, 502, 503, 504}
 _ADVICE = {entry.code: entry for entry in CLOSE_CODES}
+
+
+def _whole(digits: str) -> int | float:
+    """A whole number; one of more digits than Python prints (4,300) as the nearest double, infinity included."""
+    return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
 class Lost(Exception):
@@ -154,7 +160,7 @@ class Watch:
         while True:
             text = await connection.recv()
             try:
-                received = json.loads(text)
+                received = json.loads(text, parse_int=_whole)
                 kind = received["type"]
             except (ValueError, KeyError, TypeError, RecursionError):
                 raise GatewayError(f"{self._url} does not speak {SUBPROTOCOL}: is it a gateway's stream?") from None

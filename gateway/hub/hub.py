@@ -98,7 +98,7 @@ class Hub:
 
     def take(self, messages: list[Message]) -> None:
         """Take in what the log hands on: remember it as last value, and encode it for whoever wants it."""
-        values = self.values
+        values, known = self.values, self.values.get
         dirty = self._dirty
         observer = self._observer
         generation = observer.generation if observer is not None else -1
@@ -107,7 +107,7 @@ class Hub:
             self._spread()
         alone = len(messages) == 1 and not dirty
         for message in messages:
-            topic = values.get(message.topic)
+            topic = known(message.topic)
             if topic is None:
                 topic = values.meet(message.topic, message.offset)
             size = len(message.payload)

@@ -136,10 +136,9 @@ class MemoryLog:
         return self.ring.size
 
     def append(self, messages: list[Message], durable: Callable[[], None] | None = None) -> None:
-        offset = self._newest
+        offset = before = self._newest
         size = 0
-        for message in messages:
-            offset += 1
+        for offset, message in enumerate(messages, before + 1):
             message.offset = offset
             size += len(message.payload)
         self.ring.append(messages, size, self._clock())

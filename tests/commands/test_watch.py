@@ -122,6 +122,27 @@ async def test_after_a_lost_connection_it_resumes_after_the_last_offset() -> Non
     assert "1012" in notes.getvalue()
 
 
+async def test_a_number_of_any_size_is_shown() -> None:
+    done = asyncio.Event()
+
+    async def script(connection: ServerConnection) -> None:
+        await gateway.welcome(connection)
+        for number in ("1e400", "9" * 400, "9" * 5000, "-" + "9" * 5000, "7"):
+            await connection.send(
+                f'{{"type":"message","topic":"a/b","data":{number},"timestamp":null,"offset":1,"retained":true}}'
+            )
+        await connection.ping()
+        done.set()
+        await connection.wait_closed()
+
+    gateway = Gateway(script)
+    async with gateway.served() as url:
+        watch, out, _ = viewer(url)
+        await watch_until(watch, done)
+    values = [line.split()[-1] for line in out.getvalue().splitlines()]
+    assert values == ["Infinity", "9" * 400, "Infinity", "-Infinity", "7"]
+
+
 async def test_the_marks_of_a_snapshot_are_not_the_mark_to_resume_from() -> None:
     done = asyncio.Event()
 

@@ -22,7 +22,8 @@ def _header(opcode: int, size: int) -> bytes:
 
 
 # Most messages are short: a look-up is a third of the price of packing.
-_TEXT_HEADERS = [_header(TEXT, size) for size in range(_TABLE)]
+TEXT_HEADERS = [_header(TEXT, size) for size in range(_TABLE)]
+"""By the size of the body."""
 _BINARY_HEADERS = [_header(BINARY, size) for size in range(_TABLE)]
 
 
@@ -33,7 +34,7 @@ NOTHING = bytes((0x80 | PONG, 0))
 def text(body: bytes) -> bytes:
     """A text frame around `body`, which is UTF-8."""
     size = len(body)
-    return (_TEXT_HEADERS[size] if size < _TABLE else _header(TEXT, size)) + body
+    return (TEXT_HEADERS[size] if size < _TABLE else _header(TEXT, size)) + body
 
 
 def binary(body: bytes) -> bytes:

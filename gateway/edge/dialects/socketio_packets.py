@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.edge.dialects import framing
-from gateway.edge.dialects.native import JsonVariant, timestamp_text
+from gateway.edge.dialects.native import JsonVariant
+from gateway.edge.dialects.tail import timestamp_text
+from gateway.edge.dialects.verbatim import is_json
 from gateway.errors import GatewayError
 from gateway.hub.message import Message
 from gateway.hub.subscription import View
@@ -16,7 +18,6 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT = "0", "1", "2", "3
 MAX_ATTACHMENTS = 8
 MAX_DIGITS = 15  # an acknowledgement's number stays within what JavaScript counts exactly
 
-_SHORT = 1024  # too short to be nested deeper than JSON objects of ours may be
 _PREFIX = b'42["message",'
 
 _decode = msgspec.json.Decoder().decode
@@ -141,17 +142,11 @@ class SocketIoVariant(NamedTuple):
 
             return marked
         head = b'%b{"type":"message","topic":%b,"data":' % (_PREFIX, _encode(topic))
-        decode, stamp = _decode, timestamp_text
+        stamp = timestamp_text
 
         def quick(message: Message) -> bytes:
             payload, offset = message.payload, message.offset
-            whole = not (message.retained or message.size or len(payload) >= _SHORT)
-            try:
-                if whole:
-                    decode(payload)
-            except (ValueError, RecursionError):
-                whole = False
-            if not whole:
+            if message.retained or message.size or not is_json(payload):
                 return text(b'%b%b%b%d"]' % (_PREFIX, framing.body(encode(message)), mark, offset))
             when = stamp(message.timestamp)
             return text(b'%b%b,"timestamp":%b,"offset":%d}%b%d"]' % (head, payload, when, offset, mark, offset))

@@ -7,7 +7,7 @@ import sys
 from support.edgehouse import House
 
 from gateway.edge.dialects.msgpack import NAME as MSGPACK
-from gateway.edge.dialects.native import is_json
+from gateway.edge.dialects.verbatim import is_json
 
 MASK = bytes(4)
 _houses: list[House] = []
