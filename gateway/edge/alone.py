@@ -13,7 +13,7 @@ from gateway.hub.batch import Batch
 from gateway.hub.ledger import Ledger
 from gateway.hub.outbox import Overflow
 from gateway.hub.rate import Pressure
-from gateway.hub.row import Send
+from gateway.hub.row import Places
 
 FRAMES = 256  # go out together
 SIZE = 64 * 1024
@@ -47,7 +47,7 @@ class Alone:
         """Refuses: nothing reaches the socket but through the window."""
         raise BlockingIOError
 
-    def stand(self, sends: list[Send], place: int) -> None:
+    def stand(self, sends: Places, place: int) -> None:
         sends[place] = self.send
 
     def failed(self, batch: Batch, error: OSError) -> None:

@@ -15,7 +15,7 @@ from gateway.hub.budget import Budget
 from gateway.hub.ledger import Ledger
 from gateway.hub.outbox import Bounds, Outbox, Overflow
 from gateway.hub.rate import Pressure
-from gateway.hub.row import Send, held
+from gateway.hub.row import Places, held
 
 PUMP = 4  # offers a wake-up
 
@@ -68,7 +68,7 @@ class Outgoing:
         self._outbox: Outbox | None = None
         self._behind = False
         self._taken = 0
-        self._sends: list[Send] | None = None
+        self._sends: Places | None = None
         self._place = 0
 
     @property
@@ -83,7 +83,7 @@ class Outgoing:
 
     # A Viewer.
 
-    def stand(self, sends: list[Send], place: int) -> None:
+    def stand(self, sends: Places, place: int) -> None:
         sends[place] = held if self.queued else self.send
         self._sends, self._place = sends, place
 

@@ -7,7 +7,7 @@ from operator import length_hint
 from gateway.hub.batch import Batch
 from gateway.hub.message import Message
 from gateway.hub.pace import Debtor, Pacer
-from gateway.hub.row import Row, Viewer, held
+from gateway.hub.row import Only, Row, Send, Viewer, held
 from gateway.hub.subscription import AudienceKey, Subscription, Variant, View
 from gateway.hub.wheel import Wheel
 from gateway.topics import matches
@@ -36,6 +36,7 @@ class Audience:
     __slots__ = (
         "_latest",
         "_members",
+        "_only",
         "_passes",
         "_resolved",
         "_row",
@@ -52,6 +53,7 @@ class Audience:
         "messages",
         "pacer",
         "plain",
+        "send",
         "sent_at",
         "variant",
     )
@@ -77,6 +79,8 @@ class Audience:
         self._members: dict[Viewer, int] = {}
         self._row: Row | None = Row(())
         self.lone: Viewer | None = None  # its only member
+        self.send: Send = held  # the lone member's own, while nothing waits for it
+        self._only: Only | None = None
         self._passes: deque[_Pass] = deque()
         self._resolved: dict[str, bool] = {}
         views = {(subscription.readings, subscription.data) for subscription in key.table}
@@ -236,9 +240,16 @@ class Audience:
 
     def _changed(self) -> None:
         """Other members than before."""
-        members = self._members
-        self._row = None
-        self.lone = next(iter(members)) if len(members) == 1 else None
+        if self._only is not None:
+            self._only.stage = None
+            self._only = None
+        self.send = held
+        self._row = self.lone = None
+        if len(self._members) == 1:
+            # No row under way reckons with it keeping its place there: each who left has taken theirs along.
+            [self.lone] = self._members
+            self._only = Only(self)
+            self.lone.stand(self._only, 0)
 
     def _close(self) -> None:
         """End the open turn: what it holds goes to those who are members now."""
@@ -249,9 +260,10 @@ class Audience:
         row = self._row
         if row is None:
             row = self._row = Row(self._members)
-            for under_way in self._passes:
-                under_way.row.sends = None
-            row.align()
+            if self.lone is None:
+                for under_way in self._passes:
+                    under_way.row.sends = None
+                row.align()
         if row.viewers:
             self._passes.append(_Pass(frames, messages, row))
 

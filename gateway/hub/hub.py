@@ -7,7 +7,7 @@ per delivery one `send`; everything else is per turn or per change of a subscrip
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 
-from gateway.hub.audience import DIRECT, STRIDE, Audience
+from gateway.hub.audience import DIRECT, Audience
 from gateway.hub.breath import Breath
 from gateway.hub.budget import Budget
 from gateway.hub.lastvalues import Encode, LastValues, Routes, Topic
@@ -22,9 +22,10 @@ from gateway.topics import Trie, matches
 REROUTE = 4000  # filters times topics that a change of subscriptions may look at
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
 FEW = 8  # audiences served between two looks at the clock
+LONES = 128  # so many of one viewer each
 FLOOD = 64  # messages in one flush: somebody publishes as fast as it goes
 FLOOD_RATE = 10e6  # bytes a second for one client, from flush to flush: so do they with large messages
-QUIET = 0.005  # seconds after a flush in which a message waits for others to go with
+QUIET = 0.005  # seconds after a flush, or as long as that took, in which a message waits for others to go with
 
 Append = Callable[[list[Message], Callable[[], None] | None], None]
 
@@ -72,6 +73,7 @@ class Hub:
         self._behind = False
         self._full = self._fresh = 0
         self._ended_at = float("-inf")
+        self._quiet = QUIET
         self._newest = 0
         self._taken_at = 0.0
         self._single: tuple[Message, Routes] | None = None  # the open turn's only message, not handed on yet
@@ -105,7 +107,7 @@ class Hub:
         grown = 0
         if self._single is not None:
             self._spread()
-        alone = len(messages) == 1 and not dirty
+        alone = len(messages) == 1
         for message in messages:
             topic = known(message.topic)
             if topic is None:
@@ -123,7 +125,7 @@ class Hub:
             routes = topic.routes
             if routes is None:
                 routes = topic.routes = self._route(topic, message.topic)
-            if alone and routes:
+            if alone and routes and not dirty:
                 self._single = message, routes
             else:
                 for encode, audiences in routes:
@@ -157,9 +159,10 @@ class Hub:
         """Let `append` put `messages` into the log, and hand out what it hands on before the loop's next turn.
 
         Where a flush is scheduled already, or one has just been, they wait for the next turn: in a flood every turn
-        that gathers more is a write less for every client.
+        that gathers more is a write less for every client. At a pace that leaves the loop idle for longer than it is
+        busy, a second turn would only be another wake-up.
         """
-        if self._scheduled or self._clock() - self._ended_at < QUIET:
+        if self._scheduled or self._clock() - self._ended_at < self._quiet:
             append(messages, durable)
             return
         self._scheduled = True
@@ -211,6 +214,7 @@ class Hub:
             self._ended_at = now
             self.settled = self._newest
             if self._taken_at:
+                self._quiet = min(QUIET, now - self._taken_at)
                 if self.latency is not None:
                     self.latency(now - self._taken_at)
                 self._taken_at = 0.0
@@ -281,34 +285,46 @@ class Hub:
             self._schedule(self.flush)
 
     def _serve(self, clock: Callable[[], float], now: float, deadline: float) -> None:
-        """Hand out the only message of a turn: to those who are alone in their audience without a way round."""
+        """Hand out the only message of a turn: to those who are alone in their audience without a way round.
+
+        Nothing is dirty as it begins, so nothing older waits in an audience for them.
+        """
         assert self._single is not None
         message, routes = self._single
         self._single = None
         for encode, audiences in routes:
             frame = encode(message)
             size = len(frame)
-            for start in range(0, len(audiences), STRIDE):
-                late = size > DIRECT or (start and clock() > deadline)
-                for audience in audiences[start : start + STRIDE]:
-                    lone = audience.lone
-                    if late or lone is None or audience.dirty or lone.queued:
+            for start in range(0, len(audiences), LONES):
+                if size > DIRECT or (start and clock() > deadline):
+                    for audience in audiences[start:]:
                         self._give(audience, frame, message)
-                        continue
-                    # What Audience.serve does, written out: the call would be a third of what the hub costs here.
-                    audience.delivered += 1
-                    audience.sent_at = now
-                    # Not `lone.send(frame)`: the look-up of a slot is quick only where it stands alone (CPython 3.11).
-                    send = lone.send
+                    break
+                for audience in audiences[start : start + LONES]:
+                    # Not `audience.send(frame)`: a slot's look-up is quick only where it stands alone (CPython 3.11).
+                    send = audience.send
                     try:
                         taken = send(frame)
                     except OSError as error:
-                        audience.behind(lone, audience.batch([frame], [message], frame), -1, error)
-                        self._note_full(audience)
+                        self._fall_behind(audience, frame, message, -1, error)
                         continue
-                    if taken != size:
-                        audience.behind(lone, audience.batch([frame], [message], frame), taken, None)
-                        self._note_full(audience)
+                    if taken == size:
+                        audience.delivered += 1
+                        audience.sent_at = now
+                    else:
+                        self._fall_behind(audience, frame, message, taken, None)
+
+    def _fall_behind(
+        self, audience: Audience, frame: bytes, message: Message, taken: int, error: OSError | None
+    ) -> None:
+        """The lone viewer of `audience` took only `taken` bytes, or raised; -1 where there is none, or more waits."""
+        if audience.lone is None or (taken < 0 and error is None):
+            self._give(audience, frame, message)
+            return
+        audience.delivered += 1
+        audience.sent_at = self._clock()
+        audience.behind(audience.lone, audience.batch([frame], [message], frame), taken, error)
+        self._note_full(audience)
 
     def _note_full(self, audience: Audience) -> None:
         self._full = max(self._full, audience.full)

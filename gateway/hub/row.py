@@ -19,6 +19,12 @@ def held(blob: bytes) -> int:
     return -1
 
 
+class Places(Protocol):
+    """Where viewers stand: a list, or an Only."""
+
+    def __setitem__(self, place: int, send: Send, /) -> None: ...
+
+
 class Viewer(Protocol):
     """A client as the hub sees it: `queued` is true while its outbox holds anything."""
 
@@ -30,8 +36,8 @@ class Viewer(Protocol):
     def send(self) -> Send:
         """The socket's own; raises OSError."""
 
-    def stand(self, sends: list[Send], place: int) -> None:
-        """Keep `sends[place]` at `send` from now on, and at `held` whenever anything waits."""
+    def stand(self, sends: Places, place: int) -> None:
+        """Keep `sends[place]` at `send` from now on, and at `held` whenever anything waits; no other place."""
 
     def push(self, batch: Batch) -> None:
         """Take `batch` behind what already waits, or send it now."""
@@ -64,3 +70,22 @@ class Row:
     def without(self, viewer: Viewer) -> "Row":
         """The same row less one."""
         return Row(other for other in self.viewers if other is not viewer)
+
+
+class Stage(Protocol):
+    """What has room for one viewer: its `send`, or `held`."""
+
+    send: Send
+
+
+class Only:
+    """The one place of a `stage`, until the stage is given to others: what the viewer says then goes nowhere."""
+
+    __slots__ = ("stage",)
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage: Stage | None = stage
+
+    def __setitem__(self, place: int, send: Send, /) -> None:
+        if self.stage is not None:
+            self.stage.send = send

@@ -182,6 +182,8 @@ class BufferedSocket:
             taken = 0
             try:
                 for taken in range(budget):  # noqa: B007 - how many were whole is known behind the loop
+                    if position == end:
+                        break  # rather than by the exception, whose price is felt where messages come one at a time
                     # Fixed header and topic length (MQTT 5.0, 2.1 and 3.3.2.1), guessed to be of 2 and 3 bytes: one
                     # call costs less than looking at the bytes one by one.
                     head, length, high, size = unpack(data, position)

@@ -87,6 +87,9 @@ class House:
         for function in turns:
             function()
 
+    def at_once(self, *topics):
+        self.hub.at_once(self.log.append, [Message(topic, b"1", 0.0, "u") for topic in topics], None)
+
     def settle(self):
         while self.turns:
             self.turn()
@@ -160,14 +163,57 @@ def test_the_only_message_of_a_turn_waits_behind_what_its_viewer_has_not_taken()
 
 def test_a_thousand_who_chose_otherwise_are_served_in_slices():
     house = House()
-    viewers = [house.join("a", f"own/{number}") for number in range(100)]
+    viewers = [house.join("a", f"own/{number}") for number in range(300)]
     house.clock.step = 0.003
     house.publish("a")
     house.turn()
-    assert 0 < sum(viewer.sends for viewer in viewers) < 100
+    assert 0 < sum(viewer.sends for viewer in viewers) < 300
     assert house.hub.busy
     house.settle()
-    assert [viewer.offsets for viewer in viewers] == [[1]] * 100
+    assert [viewer.offsets for viewer in viewers] == [[1]] * 300
+
+
+def test_who_is_no_longer_alone_or_has_gone_says_nothing_for_those_who_are():
+    house = House()
+    first = house.join("a")
+    second = house.join("a")
+    first.queued = True
+    first.queued = False
+    house.publish("a")
+    house.settle()
+    assert (first.offsets, second.offsets) == ([1], [1])
+    house.hub.leave(first, first.audience)
+    house.publish("a")
+    house.settle()
+    first.queued = False
+    house.publish("a")
+    house.settle()
+    second.queued = True
+    house.publish("a")
+    house.settle()
+    assert (first.offsets, second.offsets) == ([1], [1, 2, 3])
+    second.unblock()
+    assert second.offsets == [1, 2, 3, 4]
+
+
+def test_who_is_left_alone_while_a_row_is_under_way_gets_what_is_in_it_once():
+    house = House()
+    viewers = [house.join("#") for _ in range(100)]
+    house.clock.step = 0.003
+    house.publish("a")
+    house.turn()
+    assert viewers[0].offsets == [1]
+    assert viewers[-1].offsets == []
+    for viewer in viewers[:-1]:
+        house.hub.leave(viewer, viewer.audience)
+    viewers[-1].queued = True
+    house.publish("a")
+    house.settle()
+    assert viewers[-1].offsets == []
+    viewers[-1].unblock()
+    house.publish("a")
+    house.settle()
+    assert viewers[-1].offsets == [1, 2, 3]
 
 
 def test_a_row_under_way_is_served_rightly_after_its_members_have_changed():
@@ -192,23 +238,39 @@ def test_a_row_under_way_is_served_rightly_after_its_members_have_changed():
 def test_what_came_in_one_turn_goes_out_in_it_and_wakes_nobody_again():
     house = House()
     viewer = house.join("#")
-    house.hub.at_once(house.log.append, [Message(topic, b"1", 0.0, "u") for topic in "abc"], None)
+    house.at_once("a", "b", "c")
     assert viewer.offsets == [1, 2, 3]
     assert viewer.sends == 1
     assert house.turns == []
-    # Soon after a flush more is to be expected, and goes out with it.
-    house.hub.at_once(house.log.append, [Message("b", b"1", 0.0, "u")], None)
-    assert viewer.offsets == [1, 2, 3]
-    house.settle()
-    assert viewer.offsets == [1, 2, 3, 4]
-    house.clock.now += 2 * QUIET
     # A flush that is due takes along what comes before it.
     house.publish("a")
-    house.hub.at_once(house.log.append, [Message("b", b"1", 0.0, "u")], None)
-    assert viewer.offsets == [1, 2, 3, 4]
+    house.at_once("b")
+    assert viewer.offsets == [1, 2, 3]
     house.settle()
-    assert viewer.offsets == [1, 2, 3, 4, 5, 6]
-    assert viewer.sends == 3
+    assert viewer.offsets == [1, 2, 3, 4, 5]
+    assert viewer.sends == 2
+
+
+@pytest.mark.parametrize(("step", "least"), [(0.0001, 0.0001), (0.1, QUIET)])
+def test_soon_after_a_flush_more_is_to_be_expected_and_goes_out_with_it(step, least):
+    house = House()
+    viewer = house.join("#")
+    house.clock.step = step
+    house.at_once("a")
+    house.clock.step = 0.0
+    house.clock.now += least / 2
+    house.at_once("b")
+    assert viewer.offsets == [1]
+    house.settle()
+    assert viewer.offsets == [1, 2]
+    # At a pace that leaves the loop idle for longer than it is busy there is nothing to wait for.
+    house.clock.step = step
+    house.clock.now += 1.0
+    house.at_once("c")
+    house.clock.step = 0.0
+    house.clock.now += min(20 * step, 2 * QUIET)
+    house.at_once("d")
+    assert viewer.offsets == [1, 2, 3, 4]
 
 
 def test_a_log_that_fails_stops_nothing_that_comes_after():

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.hub.row import Send, held
+from gateway.hub.row import Places, held
 
 
 class InRow:
@@ -10,7 +10,7 @@ class InRow:
 
     send: Any
     _queued = False
-    _sends: list[Send] | None = None
+    _sends: Places | None = None
     _place = 0
 
     @property
@@ -28,6 +28,6 @@ class InRow:
         """Whether it has a place in a row."""
         return self._sends is not None
 
-    def stand(self, sends: list[Send], place: int) -> None:
+    def stand(self, sends: Places, place: int) -> None:
         self._sends, self._place = sends, place
         self.queued = self._queued

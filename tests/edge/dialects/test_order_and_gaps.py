@@ -26,7 +26,7 @@ from gateway.hub.batch import Batch
 from gateway.hub.message import Message
 from gateway.hub.outbox import Bounds, Outbox, Policy
 from gateway.hub.rate import Pressure
-from gateway.hub.row import Send, held
+from gateway.hub.row import Places, held
 
 TOPICS = [f"t/{number}" for number in range(5)]
 Told = tuple[str, int]  # "message" and the number in its payload, or "gap" and how many
@@ -141,7 +141,7 @@ class Trickle:
     def queued(self) -> bool:
         return not self.open or bool(self._outbox)
 
-    def stand(self, sends: list[Send], place: int) -> None:
+    def stand(self, sends: Places, place: int) -> None:
         sends[place] = lambda data: held(data) if self.queued else self.send(data)
 
     def send(self, data: bytes) -> int:
