@@ -8,11 +8,13 @@ import re
 import selectors
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.socketunit import start_with
@@ -20,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 RESTARTS = 10
+CROWD_RESTARTS = 3
 MEDIAN = 1.0  # seconds
 VIEWERS = 1000
 ALL_BACK = 5.0  # seconds
@@ -59,10 +62,11 @@ async def test_the_gap_of_a_viewer(tmp_path: Path) -> None:
 class Crowd:
     """Viewers by the thousand on one selector: each comes, reads until its end, and comes again when it was told to."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, context: ssl.SSLContext | None) -> None:
         self.closes: Counter[int] = Counter()
         self.present = 0
         self._port = port
+        self._context = context
         self._selector = selectors.DefaultSelector()
         self._due: list[float] = []
         self._key = base64.b64encode(bytes(16)).decode()
@@ -99,15 +103,21 @@ class Crowd:
     def _open(self) -> None:
         sock = socket.create_connection(("127.0.0.1", self._port), 10)
         sock.setblocking(False)
-        self._ask(sock)
-        seen, welcome = b"", False
+        if self._context is not None:
+            sock = self._context.wrap_socket(sock, server_hostname="localhost", do_handshake_on_connect=False)
+        seen, asked, welcome = b"", False, False
 
         def ready(events: int) -> None:
-            nonlocal seen, welcome
+            nonlocal seen, asked, welcome
             try:
+                if not asked:
+                    if isinstance(sock, ssl.SSLSocket):
+                        sock.do_handshake()
+                    self._ask(sock)
+                    asked = True
                 while data := sock.recv(65536):
                     seen += data
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError):
                 data = b"more"
             if not welcome and b'"type":"welcome"' in seen:
                 welcome = True
@@ -120,6 +130,7 @@ class Crowd:
                 assert data, seen
 
         self._selector.register(sock, selectors.EVENT_READ, ready)
+        ready(selectors.EVENT_WRITE)  # we speak first
 
     def _ask(self, sock: socket.socket) -> None:
         sock.send(
@@ -137,30 +148,35 @@ class Crowd:
 
 @pytest.mark.slow
 @pytest.mark.timing
-def test_a_thousand_viewers_are_all_back_within_five_seconds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_a_thousand_viewers_are_all_back_within_five_seconds(tmp_path: Path, certificate: Any, secure: bool) -> None:
+    tls = f'tls = {{ certificate = "{certificate.certificate}", key = "{certificate.key}" }}\n' if secure else ""
+    context = ssl.create_default_context(cafile=str(certificate.ca)) if secure else None
+    took = []
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
         config = tmp_path / "config.toml"
         config.write_text(
-            f'[gateway]\nstate_dir = "{tmp_path}"\n[[listen]]\nport = 8443\n{UPSTREAM}'
+            f'[gateway]\nstate_dir = "{tmp_path}"\n[[listen]]\nport = 8443\n{tls}{UPSTREAM}'
             "[limits]\nconnections = 1100\nconnections_per_address = 1100\naccept_rate = 10000\n"
         )
         process = start_with(listener, config, "8443")
-        crowd = Crowd(listener.getsockname()[1])
+        crowd = Crowd(listener.getsockname()[1], context)
         try:
             crowd.start()
             crowd.come(60.0)
-            begun = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            crowd.leave()
-            assert process.wait(20) == 0
-            process = start_with(listener, config, "8443")
-            crowd.come(60.0)
-            took = time.monotonic() - begun
+            for _ in range(CROWD_RESTARTS):
+                begun = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                crowd.leave()
+                assert process.wait(20) == 0
+                process = start_with(listener, config, "8443")
+                crowd.come(60.0)
+                took.append(time.monotonic() - begun)
         finally:
             crowd.close()
             end(process)
-    assert crowd.closes == {1012: VIEWERS}
-    assert took < ALL_BACK, f"{took:.1f} s"
+    assert crowd.closes == {1012: VIEWERS * CROWD_RESTARTS}
+    assert statistics.median(took) < ALL_BACK, took
 
 
 async def welcomed(url: str) -> ClientConnection:
