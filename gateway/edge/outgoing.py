@@ -55,14 +55,14 @@ class Owner(Protocol):
 
 
 class Outgoing:
-    """`queued` while anything waits, `lost` counts messages that were dropped or merged for being behind, ever."""
+    """`queued` while anything waits."""
 
-    __slots__ = ("_behind", "_outbox", "_owner", "_place", "_sends", "_taken", "_transport", "lost", "queued", "send")
+    __slots__ = ("_behind", "_outbox", "_owner", "_place", "_sends", "_taken", "_told", "_transport", "queued", "send")
 
     def __init__(self, transport: Transport, owner: Owner) -> None:
         self.send = transport.send
         self.queued = False
-        self.lost = 0
+        self._told = 0
         self._transport = transport
         self._owner = owner
         self._outbox: Outbox | None = None
@@ -80,6 +80,11 @@ class Outgoing:
     def size(self) -> int:
         """Bytes that wait."""
         return self._outbox.size if self._outbox is not None else 0
+
+    @property
+    def lost(self) -> int:
+        """Messages that were dropped or merged for being behind, ever: told in a gap, or still to be told."""
+        return self._told + (self._outbox.ledger.count if self._outbox is not None else 0)
 
     # A Viewer.
 
@@ -213,6 +218,7 @@ class Outgoing:
     def clear(self) -> None:
         """Drop all of which no byte has been offered."""
         if self._outbox is not None:
+            self._told = self.lost
             self._outbox.clear()
 
     def close(self) -> None:
@@ -220,6 +226,7 @@ class Outgoing:
         self.queued = False
         if self._sends is not None:
             self._sends[self._place] = self.send
+        self._told = self.lost
         outbox, self._outbox = self._outbox, None
         if outbox is not None:
             outbox.close()
@@ -243,7 +250,7 @@ class Outgoing:
 
     def _gap(self, ledger: Ledger) -> bytes:
         if ledger.reason == "slow-consumer":
-            self.lost += ledger.count
+            self._told += ledger.count
             self._behind = True
         session = self._owner.session
         return session.dialect.event(gap_of(ledger)) if session is not None else b""

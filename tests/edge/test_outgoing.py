@@ -9,7 +9,7 @@ from gateway.edge.states import State
 from gateway.hub.batch import Batch, solo
 from gateway.hub.budget import Budget
 from gateway.hub.message import Message
-from gateway.hub.outbox import Bounds
+from gateway.hub.outbox import Bounds, Policy
 from gateway.hub.row import held
 
 
@@ -83,3 +83,20 @@ def test_only_the_newest_place_is_kept_up(client):
     client.stand(new, 0)
     client.push(solo(b"0123456789abcdef"))
     assert (old, new) == ([client.send], [held])
+
+
+@pytest.mark.parametrize("end", ["told", "clear", "close"])
+def test_what_is_dropped_for_it_counts_at_once_and_once(client, end):
+    client._owner.host.bounds = Bounds(soft=16, policy=Policy.DROP_OLDEST)
+    client._owner.session = SimpleNamespace(dialect=SimpleNamespace(event=lambda event: b"gap"))
+    for _ in range(5):
+        client.push(batch(b"0123456789abcdef"))
+    assert client.queued
+    assert (lost := client.lost) >= 3
+    if end == "told":
+        client._transport.room = 1000
+        client.pump()
+        assert b"gap" in client._transport.taken
+    else:
+        getattr(client, end)()
+    assert client.lost == lost
