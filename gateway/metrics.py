@@ -30,6 +30,7 @@ METRICS = (
     Metric("start_time_seconds", "gauge", "When the gateway started, Unix time."),
     Metric("config_reload_successful", "gauge", "1 where the last reload was taken in, 0 where it was refused."),
     Metric("healthy", "gauge", "1 while the watchdog is fed, 0 while a part of the data path is ill."),
+    Metric("clock_suspect", "gauge", "1 while a broker's certificate is not valid yet by this box's clock."),
     Metric("resident_memory_bytes", "gauge", "Memory of the process that is in RAM."),
     Metric("memory_budget_bytes", "gauge", "What [gateway] memory_budget comes to on this machine."),
     Metric("cpu_seconds", "counter", "Processor time of the process, user and system."),
@@ -57,7 +58,7 @@ METRICS = (
     Metric(
         "upstream_following",
         "gauge",
-        "1 where this gateway follows the broker, 0 while another one on the same log does; only behind a shared log.",
+        "1 where this gateway follows the broker, 0 where another or none of its log does; only behind a shared log.",
         ("upstream",),
     ),
     Metric("published_messages", "counter", "Messages of clients that the broker has.", ("upstream",)),
@@ -73,7 +74,11 @@ METRICS = (
     Metric("refused_commands", "counter", "Commands that were refused, by the code of the error.", ("code",)),
     Metric("rejected_origins", "counter", "Requests refused for their Origin."),
     Metric("audiences", "gauge", "Different sets of subscriptions that are served."),
-    Metric("ping_rtt_seconds", "histogram", "Newest ping round trip of the clients that are there now."),
+    Metric(
+        "ping_rtt_seconds",
+        "histogram",
+        "Newest ping round trip of the clients that are there now: quantiles of the buckets themselves, without rate.",
+    ),
     Metric("queue_bytes", "gauge", "Bytes waiting for clients, the newest look at each outbox."),
     Metric("queue_largest_bytes", "gauge", "Bytes waiting for the client that is furthest behind."),
     Metric("outboxes_bytes", "gauge", "Bytes waiting for all clients together: what many wait for is counted once."),
@@ -113,12 +118,18 @@ scrape_configs:
   - job_name: sensor-gateway
     scheme: https
     authorization: { credentials_file: /etc/prometheus/sensor-gateway.token }
+    tls_config: { ca_file: /etc/prometheus/sensor-gateway-ca.pem } # of a CA of your own, such as `init --lan` makes
     static_configs: [{ targets: ["gateway.example:8443"] }]
 ```
 
-Rates are `rate(…_total[1m])`. The number of series is bounded: by the configuration (`upstream`, `role`, `name`), by
-the code (`reason`, `state`, `dialect`, `family`). No label ever holds a topic, an address or a client.
-`docs/grafana-dashboard.json` shows them, `docs/alerts.yml` watches over them.
+Rates are `rate(…_total[1m])`, quantiles `histogram_quantile(0.99, sum by (le) (rate(…_bucket[5m])))`. The number of
+series is bounded: by the configuration (`upstream`, `role`, `name`), by the code (`reason`, `code`, `state`, `dialect`,
+`family`). No label ever holds a topic, an address or a client.
+
+`grafana-dashboard.json` shows them: import it, and choose the data source and the gateways at its top. `alerts.yml`
+watches over them, as one of Prometheus' `rule_files`; its alerts are for `job_name: sensor-gateway`, name the command
+to type, and leave restarts and brokers that are away for a minute alone. Where several groups of gateways share a log
+each, give every group's targets a label of its own, such as `labels: { site: north }`.
 
 | metric | kind | labels | meaning |
 |---|---|---|---|

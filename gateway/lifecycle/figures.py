@@ -4,6 +4,7 @@ prometheus-client writes the format, from a registry of our own; it is loaded at
 a web framework (6 MiB) with it.
 """
 
+import math
 import resource
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -52,6 +53,7 @@ class Figures:
             "start_time_seconds": _one(server.started),
             "config_reload_successful": _one(not self.reload_refused),
             "healthy": _one(not self._health.faults),
+            "clock_suspect": _one(self._house.upstreams.clock_suspect),
             "resident_memory_bytes": _one(resident()),
             "memory_budget_bytes": _one(self._house.plan.budget),
             "cpu_seconds": _one(usage.ru_utime + usage.ru_stime),
@@ -99,7 +101,6 @@ class Figures:
         links = self._house.upstreams.links
         states = (CONNECTED, CONNECTING, WAITING, REFUSED, BLIND)
         counters = {
-            "upstream_received_messages": "messages",
             "upstream_received_bytes": "bytes",
             "upstream_reconnects": "reconnects",
             "upstream_failures": "failures",
@@ -122,6 +123,10 @@ class Figures:
         }
         for name, counter in counters.items():
             found[name] = [((link.name,), getattr(link.counters, counter)) for link in links]
+        # One that nobody shall follow is not silent: it is not listened to.
+        found["upstream_received_messages"] = [
+            ((link.name,), link.counters.messages) for link in links if self._house.upstreams.may_follow(link.name)
+        ]
         return found
 
     def _history(self) -> dict[str, list[Sample] | Histogram]:
@@ -140,7 +145,9 @@ class Figures:
             found["history_stored_messages"] = _one(log.holdings.stored)
             found["history_retries"] = _one(log.holdings.retries)
             found["upstream_following"] = [
-                ((each.name,), float(upstreams.follows(each.name))) for each in upstreams.links
+                ((each.name,), float(upstreams.follows(each.name)))
+                for each in upstreams.links
+                if upstreams.may_follow(each.name)
             ]
         return found
 
@@ -149,10 +156,12 @@ class Figures:
         return [((family,), number) for family, number in sorted(failures.items())]
 
     def _certificates(self) -> list[Sample]:
-        found = {}
+        found: dict[tuple[str, ...], float] = {}
         for endpoint in self._house.server.listeners.endpoints:
             if endpoint.tls is not None and (facts := endpoint.tls.facts) is not None:
-                found[(facts.names[0] if facts.names else facts.common_name,)] = float(facts.not_after)
+                name = (facts.names[0] if facts.names else facts.common_name,)
+                # Two files may hold a certificate for one name: what ends first is what somebody has to see to.
+                found[name] = min(found.get(name, math.inf), float(facts.not_after))
         return list(found.items())
 
     def collect(self) -> Iterator[Any]:

@@ -133,6 +133,11 @@ class Upstreams:
         settings = self._settings.get(name)
         return settings is not None and (settings.ingest in ("auto", "own") or name in self._following)
 
+    def may_follow(self, name: str) -> bool:
+        """Whether this gateway ever follows the upstream: not where devices publish to the log themselves."""
+        settings = self._settings.get(name)
+        return settings is not None and settings.ingest != "none"
+
     def _turns_round(self, settings: Upstream) -> bool:
         """Whether another one follows an upstream from now on."""
         present = self._settings.get(settings.name)
