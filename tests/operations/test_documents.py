@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.alerts import Alert, alerts
 
 from gateway.cli import main
 from gateway.config.reference import reference
@@ -39,6 +40,42 @@ def test_the_dashboard_is_one() -> None:
     places = [panel["gridPos"] for panel in board["panels"]]
     assert all(place["x"] + place["w"] <= 24 for place in places)
     assert len({(place["x"], place["y"]) for place in places}) == len(places)
+
+
+def test_every_panel_is_asked_of_the_chosen_source_and_gateways_and_says_what_it_shows() -> None:
+    board = json.loads((DOCS / "grafana-dashboard.json").read_text())
+    variables = {each["name"]: each for each in board["templating"]["list"]}
+    assert set(variables) == {"datasource", "instance"}
+    source = {"type": "prometheus", "uid": "${datasource}"}
+    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    for panel in panels:
+        assert panel["datasource"] == source
+        assert panel["description"].endswith("."), panel["title"]
+        assert panel["type"] == "state-timeline" or panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        legends = [target["legendFormat"] for target in panel["targets"]]
+        assert all(legends), panel["title"]
+        assert len(set(legends)) == len(legends), panel["title"]
+        for target in panel["targets"]:
+            assert target["datasource"] == source
+            for selector in re.findall(rf"(?:{PREFIX}[a-z_]+|up)(\{{[^}}]*\}}|$|\W)", target["expr"]):
+                assert 'instance=~"$instance"' in selector, target["expr"]
+            if panel["type"] == "timeseries" and not re.match(r"sum by \((?!instance)", target["expr"]):
+                assert "{{instance}}" in target["legendFormat"], panel["title"]
+
+
+@pytest.mark.parametrize("alert", alerts().values(), ids=alerts().keys())
+def test_an_alert_says_where_what_and_what_to_type(alert: Alert) -> None:
+    where = "upstream" if "without (instance)" in alert.expr else "instance"
+    assert alert.summary.startswith(f"{{{{ $labels.{where} }}}}: ")
+    assert len(alert.summary) < 140
+    if "upstream" in alert.expr:
+        assert "{{ $labels.upstream }}" in alert.summary
+    assert alert.severity in ("warning", "critical")
+    # "systemctl status sensor-gateway" names the unit, not a command of ours.
+    typed = set(re.findall(r"(?<!status )(?<!restart )(?<!reload )(?<!-u )sensor-gateway ([a-z-]+)", alert.description))
+    assert typed <= set(main.commands)
+    assert typed or "journalctl -u sensor-gateway" in alert.description
 
 
 @pytest.mark.parametrize("page", ["install.md", "operations.md"])
