@@ -6,7 +6,7 @@ set -euo pipefail
 # Each line: a program that shows that the package is there, and the package.
 case "${1:-}" in
 test) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl) ;;
-test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl nft:nftables ip:iproute2 faketime:faketime systemd-nspawn:systemd-container debootstrap:debootstrap nsenter:util-linux haproxy:haproxy nginx:nginx-light prometheus:prometheus) ;;
+test-all) programs=(mosquitto:mosquitto node:nodejs npm:npm chromium:chromium curl:curl nft:nftables ip:iproute2 faketime:faketime systemd-nspawn:systemd-container debootstrap:debootstrap nsenter:util-linux haproxy:haproxy nginx:nginx-light caddy:caddy prometheus:prometheus) ;;
 test-cluster) programs=(mosquitto:mosquitto node:nodejs npm:npm haproxy:haproxy nginx:nginx-light) ;;
 systemd-test) programs=(npm:npm systemd-nspawn:systemd-container nsenter:util-linux) ;;
 bench) programs=(mosquitto:mosquitto) ;;

@@ -1,4 +1,4 @@
-"""HAProxy and nginx of a test, with what a page of the documentation says they are to be told."""
+"""HAProxy, nginx and Caddy of a test, with what a page of the documentation says they are to be told."""
 
 import os
 import re
@@ -67,3 +67,25 @@ class Nginx(Process):
             f"http {{\n  access_log off;\n{temporary}\n{self._http.replace('{port}', str(self.port))}\n}}\n"
         )
         return [program, "-e", "stderr", "-c", str(file)]
+
+
+class Caddy(Process):
+    """Caddy on the sites of a Caddyfile, in which `{port}` is where it listens.
+
+    It asks nobody for certificates, listens on loopback only, has no control port, and keeps what it keeps in the
+    test's folder.
+    """
+
+    def __init__(self, sites: str) -> None:
+        super().__init__(lasting_port())
+        self._sites = sites
+
+    def command(self) -> Sequence[str]:
+        program = shutil.which("caddy")
+        if program is None:
+            raise missing("caddy", "apt-get install caddy")
+        file = self.folder / "Caddyfile"
+        sites = self._sites.replace("{port}", str(self.port))
+        file.write_text(f"{{\n  admin off\n  auto_https off\n  default_bind 127.0.0.1\n}}\n{sites}")
+        homes = [f"{name}={self.folder}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")]
+        return ["/usr/bin/env", *homes, program, "run", "--config", str(file), "--adapter", "caddyfile"]
