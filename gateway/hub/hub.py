@@ -125,7 +125,8 @@ class Hub:
             routes = topic.routes
             if routes is None:
                 routes = topic.routes = self._route(topic, message.topic)
-            if alone and routes and not dirty:
+            # Where the first is a crowd, the quick way for those who are alone would be one more for the others.
+            if alone and routes and not dirty and routes[0][1][0].lone is not None:
                 self._single = message, routes
             else:
                 for encode, audiences in routes:

@@ -77,9 +77,10 @@ class Intake:
 
     def _readable(self) -> None:
         if self._again is None:  # else the rest of the buffer comes first, in its own turn
-            self._turn()
+            self._turn(fill=True)
 
-    def _turn(self) -> None:
+    def _turn(self, *, fill: bool = False) -> None:
+        """Take in a turn's worth; with `fill` the buffer holds no whole packet."""
         self._again = None
         sock = self._socket
         if sock is None:
@@ -96,7 +97,7 @@ class Intake:
         spent = False
         begin = time.perf_counter()
         try:
-            spent = self._take(sock)
+            spent = self._take(sock, fill)
         except ProtocolBreach as breach:
             self._broke(str(breach))
             sock.end(breach)
@@ -114,11 +115,13 @@ class Intake:
         if sock.ended and not spent and self._socket is sock:
             self._read()
 
-    def _take(self, sock: BufferedSocket) -> bool:
+    def _take(self, sock: BufferedSocket, fill: bool) -> bool:
         """Take in what is there, at most a turn's worth; whether more may be waiting."""
         budget = self._budget
         now = self._clock()
         received = self._counters.bytes
+        if fill and not sock.fill():
+            return False
         while True:
             reason, budget = sock.take(self.messages, self._receipts, now, budget)
             if sock.probes:
