@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ _LONGEST_HEAD = len(framing.TEXT_HEADERS) - NEVER_DEEP - 100  # so that each fra
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_headers, _tail, _join = framing.TEXT_HEADERS, newest, b"".join
 
 
 def _data(payload: bytes) -> bytes:
@@ -66,50 +68,49 @@ class JsonVariant:
 
     def encoder(self, topic: str, view: View) -> Callable[[Message], bytes]:
         head = b'{"type":"message","topic":%b,' % _encode(topic)
-        head_data = head + b'"data":'
-        fixed, headers, text, timestamp = len(head_data), framing.TEXT_HEADERS, framing.text, timestamp_text
-        parse, tail, ends, join = grammar, newest, ENDS, b"".join
-
-        def slow(message: Message) -> bytes:
-            if message.size:
-                data = b'"data":null,"size":%d,"too_large":true' % message.size
-            elif view.data:
-                data = _data(message.payload)
-            else:
-                data = b'"data":null'
-            more = b',"retained":true' if message.retained else b""
-            if view.replay:
-                more += b',"replay":true'
-            if self.show_upstream:
-                more += b',"upstream":%b' % _encode(message.upstream)
-            if view.readings:
-                more += b',"readings":%b' % _encode([Shown(*reading) for reading in self.readings(message)])
-            when = timestamp(message.timestamp)
-            return text(b'%b%b,"timestamp":%b,"offset":%d%b}' % (head, data, when, message.offset, more))
+        if view.replay or view.readings or self.show_upstream or not view.data or len(head) > _LONGEST_HEAD:
+            return partial(self._slow, head, view)
+        # There is one of these for each topic that somebody follows: it keeps little.
+        slow, head_data, fixed = self._slow, head + b'"data":', len(head) + 7
 
         def encode(message: Message) -> bytes:
             payload = message.payload
             if message.retained or message.size or len(payload) >= NEVER_DEEP:
-                return slow(message)
+                return slow(head, view, message)
             # What is_json and framing.text do, without their calls: this is half of what one viewer costs.
             try:
-                parse(payload)
+                grammar(payload)
                 if not payload.isascii():
                     payload.decode()
             except (ValueError, RecursionError):
-                return slow(message)
+                return slow(head, view, message)
             offset = message.offset
-            last = offset - tail.base
-            if message.timestamp != tail.timestamp or not 0 <= last < 1000:
+            last = offset - _tail.base
+            if message.timestamp != _tail.timestamp or not 0 <= last < 1000:
                 if message.timestamp is None or offset < 1000:
-                    return slow(message)
-                tail.renew(message.timestamp, offset)
-                last = offset - tail.base
-            return join((headers[fixed + len(payload) + tail.size], head_data, payload, tail.text, ends[last]))
+                    return slow(head, view, message)
+                _tail.renew(message.timestamp, offset)
+                last = offset - _tail.base
+            return _join((_headers[fixed + len(payload) + _tail.size], head_data, payload, _tail.text, ENDS[last]))
 
-        if view.replay or view.readings or self.show_upstream or not view.data or fixed > _LONGEST_HEAD:
-            return slow
         return encode
+
+    def _slow(self, head: bytes, view: View, message: Message) -> bytes:
+        if message.size:
+            data = b'"data":null,"size":%d,"too_large":true' % message.size
+        elif view.data:
+            data = _data(message.payload)
+        else:
+            data = b'"data":null'
+        more = b',"retained":true' if message.retained else b""
+        if view.replay:
+            more += b',"replay":true'
+        if self.show_upstream:
+            more += b',"upstream":%b' % _encode(message.upstream)
+        if view.readings:
+            more += b',"readings":%b' % _encode([Shown(*reading) for reading in self.readings(message)])
+        when = timestamp_text(message.timestamp)
+        return framing.text(b'%b%b,"timestamp":%b,"offset":%d%b}' % (head, data, when, message.offset, more))
 
 
 def _id(value: Any) -> commands.Id:
