@@ -90,6 +90,9 @@ METRICS = (
     # Kept.
     Metric("topics", "gauge", "Topics with a last value."),
     Metric("topics_forgotten", "counter", "Topics let go because there were too many."),
+    Metric(
+        "topics_unpaced", "counter", "Times that a topic went to a viewer without its interval, for want of memory."
+    ),
     Metric("history_memory_bytes", "gauge", "Bytes of messages kept in memory for replay."),
     Metric("history_disk_bytes", "gauge", "Size of the history's file; only with [history] disk."),
     Metric("history_degraded", "gauge", "1 while nothing can be stored; only with [history] disk."),

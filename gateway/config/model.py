@@ -231,7 +231,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         int, Row(k.whole(1, 100_000_000), "topics whose last value is kept; the oldest go first")
     ] = 20_000
     last_values_memory: Annotated[
-        int | None, Row(k.auto(k.size("64 KiB", "1 TiB")), "their memory; auto: a share of the budget")
+        int | None,
+        Row(k.auto(k.size("64 KiB", "1 TiB")), "their memory, and that of intervals; auto: a share of the budget"),
     ] = None
     handshake: Annotated[float, Row(k.duration("100ms", "5m"), "time for TLS and the request together")] = 10.0
 

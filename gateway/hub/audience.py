@@ -6,7 +6,7 @@ from operator import length_hint
 
 from gateway.hub.batch import Batch
 from gateway.hub.message import Message
-from gateway.hub.pace import Debtor, Pacer
+from gateway.hub.pace import Debtor, Pacer, Room
 from gateway.hub.row import Only, Row, Send, Viewer, held
 from gateway.hub.subscription import AudienceKey, Subscription, Variant, View
 from gateway.hub.wheel import Wheel
@@ -66,6 +66,7 @@ class Audience:
         wheel: Wheel | None = None,
         period: float = 20.0,
         touch: Callable[["Audience"], None] | None = None,
+        room: Room | None = None,
     ) -> None:
         self.key = key
         self.variant: Variant = key.variant  # type: ignore[assignment]
@@ -91,7 +92,7 @@ class Audience:
         self.pacer: Pacer | None = None
         if wheel is not None and touch is not None and any(subscription.interval for subscription in key.table):
             members: dict[Debtor, int] = self._members  # type: ignore[assignment]
-            self.pacer = Pacer(members, wheel=wheel, period=period, out=self._out)
+            self.pacer = Pacer(members, wheel=wheel, period=period, out=self._out, room=room)
             self._touch = touch
         # Neither denies nor intervals, and all shown alike: its place in a route is found by its group alone.
         self.plain = self.group is not None and not key.denies and self.pacer is None

@@ -56,6 +56,7 @@ class Hub:
         self.values = LastValues(last_values, last_values_memory)
         self.received = 0
         self.settled = 0
+        self.unpaced = 0  # topics that went to viewers as they came, for want of room for another interval
         self.turns = 0
         self.latency: Callable[[float], None] | None = None  # told once a turn: seconds until every client had it
         self.wheel = Wheel(clock, later)
@@ -78,6 +79,7 @@ class Hub:
         self._taken_at = 0.0
         self._single: tuple[Message, Routes] | None = None  # the open turn's only message, not handed on yet
         self._gone_delivered = 0
+        self._room_at = float("-inf")
 
     @property
     def busy(self) -> bool:
@@ -124,7 +126,7 @@ class Hub:
                 topic.unwanted = generation
             routes = topic.routes
             if routes is None:
-                routes = topic.routes = self._route(topic, message.topic)
+                routes = self._route(topic, message.topic)
             # Where the first is a crowd, the quick way for those who are alone would be one more for the others.
             if alone and routes and not dirty and routes[0][1][0].lone is not None:
                 self._single = message, routes
@@ -144,7 +146,7 @@ class Hub:
         values.memory += grown
         self.received += len(messages)
         self._newest = messages[-1].offset
-        if len(values) > values.most or values.memory > values.limit:
+        if values.over:
             values.keep_bounds()
         if dirty or self._single is not None:
             self._fresh += len(messages)
@@ -222,7 +224,8 @@ class Hub:
 
     def adopt(self, *, last_values: int, last_values_memory: int, period: float) -> None:
         """Go by these bounds and this period from now on; whose messages are `kept` is asked anew."""
-        self.values.most, self.values.limit = last_values, last_values_memory
+        self.values.most = last_values
+        self.values.bound(last_values_memory)
         self._period = period
         self._spread()
         for audience in self._audiences.values():
@@ -237,7 +240,12 @@ class Hub:
         audience = self._audiences.get(key)
         if audience is None:
             audience = self._audiences[key] = Audience(
-                key, self._kept, wheel=self.wheel, period=self._period, touch=self._touch
+                key,
+                self._kept,
+                wheel=self.wheel,
+                period=self._period,
+                touch=self._touch,
+                room=self.values.paces,
             )
             if audience.group == self._group:
                 audience.group = self._group
@@ -355,6 +363,8 @@ class Hub:
         kept = self.keeps(name)
         shared: tuple[Hashable, View] | None = None
         sharing: list[Audience] = []
+        if self.values.paces.count >= self.values.paces.most:
+            self._make_room(self._clock())
         for audience in self._trie.match(name):
             # Nearly all of a thousand have one group object: nothing is hashed for them.
             if audience.plain and audience.group is shared:
@@ -369,16 +379,30 @@ class Hub:
                 group = grouped[form] = (audience.variant.encoder(name, form[1]), [])
             pacer = audience.pacer
             interval = audience.interval(name) if pacer is not None and not kept else 0.0
-            if pacer is not None and interval:
-                paces.append(pacer.pace(name, group[0], interval))
-            else:
-                if pacer is not None:
-                    pacer.free(name)
-                group[1].append(audience)
-                if audience.plain:
-                    shared, sharing = audience.group, group[1]
-        topic.paces = paces or None
-        return [group for group in grouped.values() if group[1]]
+            if pacer is not None:
+                pace = pacer.pace(name, group[0], interval) if interval else None
+                if pace is not None:
+                    paces.append(pace)
+                    continue
+                if interval:
+                    # Rather more messages than asked for, of which a slow viewer is spared, than memory without end.
+                    self.unpaced += 1
+                pacer.free(name)
+            group[1].append(audience)
+            if audience.plain:
+                shared, sharing = audience.group, group[1]
+        routes = [group for group in grouped.values() if group[1]]
+        self.values.route(topic, routes, paces)
+        return routes
+
+    def _make_room(self, now: float) -> None:
+        """Let go the paces whose interval is over; once a second at most."""
+        if now >= self._room_at:
+            self._room_at = now + 1.0
+            self.values.unroute()
+            for audience in self._audiences.values():
+                if audience.pacer is not None:
+                    audience.pacer.purge(now)
 
     def _reroute(self, filters: Iterable[str]) -> None:
         """Forget the routes of every topic that one of `filters` matches."""
@@ -387,7 +411,7 @@ class Hub:
         for filter in filters:
             topic = values.get(filter)
             if topic is not None:
-                topic.routes = None
+                values.unroute((topic,))
             elif "+" in filter or "#" in filter:
                 wild.append(filter)
         if not wild:

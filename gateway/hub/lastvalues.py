@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gateway.hub.audience import Audience
 from gateway.hub.message import Message
-from gateway.hub.pace import Pace
+from gateway.hub.pace import SIZE, Pace, Room
 
 LOOKS = 64  # topics looked at for one that may go
 OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
+
+ROUTE, PLACE = 1000, 8  # bytes of the encoder of one form of a topic, and of one audience that gets it (measured)
+QUARTER = 4  # the part of the memory that the ways of topics, and the paces of intervals, may take from the topics
 
 Encode = Callable[[Message], bytes]
 Routes = list[tuple[Encode, list[Audience]]]
@@ -19,7 +22,7 @@ class Topic:
     which nobody wanted it, `routes` and `paces` are where its messages go: None while nobody has asked.
     """
 
-    __slots__ = ("last", "looked", "paces", "routes", "size", "unwanted")
+    __slots__ = ("last", "looked", "paces", "routed", "routes", "size", "unwanted")
 
     def __init__(self, looked: int) -> None:
         self.looked = looked
@@ -27,23 +30,37 @@ class Topic:
         self.last: Message | None = None
         self.size = 0
         self.routes: Routes | None = None
+        self.routed = 0  # bytes of the routes
         self.paces: list[Pace] | None = None  # of audiences that want a value per interval only
 
 
 class LastValues(dict[str, Topic]):
     """By topic. At most `most` of them (those that were silent for long go first) in `limit` bytes.
 
-    `memory` is the bytes that they take; whoever changes an entry counts them.
+    `memory` is the bytes that they take; whoever changes an entry counts them. `routed` is those of their ways to the
+    audiences, `paces` counts what intervals need: from these, too, the limit keeps them.
     """
 
     def __init__(self, most: int, limit: int) -> None:
         super().__init__()
         self.most = most
-        self.limit = limit
         self.memory = 0
+        self.routed = 0
+        self.paces = Room()
+        self.bound(limit)
         self.forgotten = 0
         self._roster: list[Topic] = []
         self._queue: deque[str] = deque()
+
+    def bound(self, limit: int) -> None:
+        """Keep to `limit` bytes from now on; `keep_bounds` makes it so."""
+        self.limit = limit
+        self.paces.most = limit // QUARTER // SIZE
+
+    @property
+    def over(self) -> bool:
+        """Whether there is more than may be."""
+        return len(self) > self.most or self.memory + self.routed + SIZE * self.paces.count > self.limit
 
     def meet(self, name: str, offset: int) -> Topic:
         """A topic that was not known."""
@@ -96,11 +113,21 @@ class LastValues(dict[str, Topic]):
     def unroute(self, topics: Iterable[Topic] | None = None) -> None:
         """Have the next message of each of `topics`, of all by default, find its way anew."""
         for topic in self.values() if topics is None else topics:
-            topic.routes = None
+            self.routed -= topic.routed
+            topic.routes = topic.paces = None
+            topic.routed = 0
+
+    def route(self, topic: Topic, routes: Routes, paces: list[Pace]) -> None:
+        """Remember where the messages of `topic` go."""
+        topic.routes, topic.paces = routes, paces or None
+        topic.routed = sum(ROUTE + PLACE * len(audiences) for _, audiences in routes)
+        self.routed += topic.routed
 
     def keep_bounds(self) -> None:
-        """Let topics go until the rest is within the bounds."""
-        while self and (len(self) > self.most or self.memory > self.limit):
+        """Let ways be forgotten, then topics, until the rest is within the bounds."""
+        if self.routed > self.limit // QUARTER and self.over:
+            self.unroute()
+        while self and self.over:
             self._forget()
 
     def _forget(self) -> None:
@@ -120,4 +147,5 @@ class LastValues(dict[str, Topic]):
         del self[name]
         self._roster = []
         self.memory -= OVERHEAD + topic.size
+        self.routed -= topic.routed
         self.forgotten += 1

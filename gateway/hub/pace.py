@@ -13,6 +13,7 @@ from gateway.hub.wheel import Wheel
 
 REASON = "interval"
 LEAST = 256  # topics known before anybody looks whether some of them have gone quiet
+SIZE = 256  # bytes of a Pace and its places in dicts and lists (measured, CPython 3.11)
 
 
 class Debtor(Protocol):
@@ -22,13 +23,23 @@ class Debtor(Protocol):
         """Tell the client, in its place behind what already waits, what it did not get."""
 
 
+class Room:
+    """How many paces there are in all, and how many there may be."""
+
+    __slots__ = ("count", "most")
+
+    def __init__(self, most: int = 1 << 30) -> None:
+        self.count = 0
+        self.most = most
+
+
 class Pace:
     """One topic of one audience: held back, or free to go. It is on the wheel only while something is held.
 
     `until` is the time up to which the last value stands.
     """
 
-    __slots__ = ("_pacer", "encode", "held", "interval", "slot", "topic", "until")
+    __slots__ = ("_pacer", "_room", "encode", "held", "interval", "slot", "topic", "until")
 
     def __init__(self, pacer: "Pacer", topic: str, encode: Callable[[Message], bytes], interval: float) -> None:
         self.topic = topic
@@ -38,6 +49,11 @@ class Pace:
         self.slot: int | None = None
         self.until = float("-inf")
         self._pacer = pacer
+        self._room = pacer.room
+        self._room.count += 1
+
+    def __del__(self) -> None:
+        self._room.count -= 1
 
     def take(self, message: Message, now: float) -> None:
         """The next message of the topic."""
@@ -86,7 +102,9 @@ class Pacer:
         wheel: Wheel,
         period: float,
         out: "Callable[[bytes, Message, list[Debtor] | None], None]",
+        room: Room | None = None,
     ) -> None:
+        self.room = room or Room()
         self._members = members
         self._wheel = wheel
         self.period = period
@@ -105,11 +123,11 @@ class Pacer:
         """Topics whose interval may still run."""
         return len(self._known)
 
-    def pace(self, topic: str, encode: Callable[[Message], bytes], interval: float) -> Pace:
-        """The pace of a topic: the one that may still run, or a new one."""
+    def pace(self, topic: str, encode: Callable[[Message], bytes], interval: float) -> Pace | None:
+        """The pace of a topic: the one that may still run, or a new one; None where there is no room for more."""
         pace = self._known.get(topic)
         if pace is None:
-            return Pace(self, topic, encode, interval)
+            return Pace(self, topic, encode, interval) if self.room.count < self.room.most else None
         pace.encode, pace.interval = encode, interval
         return pace
 
@@ -192,9 +210,14 @@ class Pacer:
         known = self._known
         known[pace.topic] = pace
         if len(known) > self._most:
-            for quiet in [each for each in known.values() if each.until < now and each.held is None]:
-                del known[quiet.topic]
-            self._most = max(LEAST, 2 * len(known))
+            self.purge(now)
+
+    def purge(self, now: float) -> None:
+        """Forget the topics that have gone quiet."""
+        known = self._known
+        for quiet in [each for each in known.values() if each.until < now and each.held is None]:
+            del known[quiet.topic]
+        self._most = max(LEAST, 2 * len(known))
 
     def hold(self, pace: Pace) -> None:
         """Something waits for the end of the interval of `pace`."""

@@ -81,6 +81,7 @@ class Figures:
             "lost_messages": _one(server.lost),
             "topics": _one(len(hub.values)),
             "topics_forgotten": _one(hub.values.forgotten),
+            "topics_unpaced": _one(hub.unpaced),
             "decode_failures": self._decode_failures(),
             "certificate_expiry_seconds": self._certificates(),
             "log_dropped_lines": _one(logs.dropped()),

@@ -445,6 +445,47 @@ def test_last_values_are_bounded_in_bytes():
     assert sum(1000 + 600 for _ in house.hub.values.last(lambda topic: True)) <= 100_000
 
 
+def test_the_ways_of_topics_to_many_audiences_are_bounded_and_forgotten_before_topics():
+    house = House(last_values_memory=1 << 20)
+    viewers = [house.join("#", f"own/{number}") for number in range(100)]
+    for number in range(1000):
+        house.publish(f"t/{number % 500}")
+        house.settle()
+        assert house.hub.values.routed <= 1 << 20
+    assert house.hub.values.routed
+    assert len(house.hub.values) == 500
+    assert {tuple(viewer.offsets) for viewer in viewers} == {tuple(range(1, 1001))}
+    for viewer in viewers:
+        house.hub.leave(viewer, viewer.audience)
+    assert house.hub.values.routed == 0
+
+
+def test_where_there_is_no_room_for_more_intervals_values_go_out_as_they_come():
+    house = House(last_values_memory=1 << 20, later=lambda delay, function: None)
+    most = house.hub.values.paces.most
+    viewer = Viewer()
+    audience = house.hub.join(viewer, AudienceKey(house.variant, (Subscription("#", interval=10.0),)))
+    for number in range(most):
+        house.publish(f"t/{number}")
+    house.publish("t/0", "t/0")
+    house.settle()
+    assert len(viewer.offsets) == most
+    assert (house.hub.values.paces.count, house.hub.unpaced) == (most, 0)
+    house.publish("new", "new", "new")
+    house.settle()
+    assert len(viewer.offsets) == most + 3
+    assert (house.hub.values.paces.count, house.hub.unpaced) == (most, 1)
+    # What is over makes room.
+    house.clock.now += 60.0
+    house.publish("another", "another")
+    house.settle()
+    assert len(viewer.offsets) == most + 4
+    assert house.hub.values.paces.count == 2  # one holds a value, and one is new
+    house.hub.leave(viewer, audience, gone=True)
+    house.publish("another")
+    assert house.hub.values.paces.count == 0
+
+
 def test_smaller_bounds_count_at_once():
     house = House()
     for number in range(1000):
