@@ -47,7 +47,7 @@ from gateway.lifecycle.reload import bounds_of, server_limits, session_limits, s
 from gateway.lifecycle.service import Service
 from gateway.logs.choose import Reader, SharedLog, make_log
 from gateway.memory import machine_limits, resolve_memory
-from gateway.operations.logs import set_up
+from gateway.operations.logs import flush, set_up, tell_faults
 from gateway.upstream.upstreams import Upstreams
 
 log = logging.getLogger("gateway")
@@ -193,6 +193,8 @@ class Daemon:
         watching = loop.create_task(Watch(self.server).run(), name="edge-watch")
         self.upstreams.start()
         follows = ", ".join(f"{u.name} ({', '.join(t.filter for t in u.topics)})" for u in config.upstream)
+        source = f"from {self.path}" if self.path else "without a configuration file"
+        log.info("sensor-gateway %s starts %s", __version__, source)
         log.info("listening on %s; following %s; memory %s", ", ".join(self.addresses), follows, plan)
         log.info("%s", first_word(config))
         await service.start()
@@ -299,6 +301,7 @@ def run(config: Config, path: Path | None = None) -> int:
     `path` is where `config` came from: a reload reads it again.
     """
     set_up(config.log)
+    tell_faults()
     # A connection is a handful of long-lived objects: fewer, larger collections.
     gc.set_threshold(50_000, 20, 50)
 
@@ -309,4 +312,7 @@ def run(config: Config, path: Path | None = None) -> int:
         finally:
             await daemon.close()
 
-    return asyncio.run(live())
+    try:
+        return asyncio.run(live())
+    finally:
+        flush()

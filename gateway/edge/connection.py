@@ -22,7 +22,7 @@ from gateway.edge.proxy_protocol import Source
 from gateway.edge.session import Session
 from gateway.edge.states import State
 from gateway.edge.tcpinfo import Traffic
-from gateway.edge.transport import Transport
+from gateway.edge.transport import UNREACHABLE, Transport
 from gateway.edge.websocket import WebSocket, close_reason, declined
 from gateway.errors import INTERNAL_ERROR, NO_PONG, NOT_AUTHENTICATED, SLOW_CONSUMER, CloseConnection
 from gateway.hub.batch import solo
@@ -48,6 +48,9 @@ class Host(Protocol):
 
     def forget(self, connection: "Connection") -> None:
         """The connection is gone."""
+
+    def gave_up(self, connection: "Connection", reason: str) -> None:
+        """The client is ended because it does not keep up, or does not answer: count it by reason, and tell."""
 
     def count(self, reason: str) -> None:
         """One more connection was ended for `reason`."""
@@ -228,7 +231,7 @@ class Connection:
         if beat is Beat.PING:
             self.ping()
         elif beat is Beat.DEAD:
-            self.host.count("no-pong")
+            self.host.gave_up(self, "no-pong")
             self.fail(NO_PONG.code, NO_PONG.meaning)
             return
         if self.session is not None:
@@ -318,7 +321,7 @@ class Connection:
             try:
                 self.line.control(data)
             except Overflow:
-                self.host.count("slow-consumer")
+                self.host.gave_up(self, "slow-consumer")
                 self.abort(SLOW_CONSUMER.meaning)
                 return
         if not self.line.kick() and self.state is State.CLOSING:
@@ -351,12 +354,12 @@ class Connection:
 
     def overflowed(self) -> None:
         """Past its bounds: what has not been offered is dropped at once, and one who reads a little learns the code."""
-        self.host.count("slow-consumer")
+        self.host.gave_up(self, "slow-consumer")
         self.fail(SLOW_CONSUMER.code, SLOW_CONSUMER.meaning)
 
     def sacrificed(self) -> None:
         """All clients together hold too much, and this one the most: the kernel's share goes with it."""
-        self.host.count("memory")
+        self.host.gave_up(self, "memory")
         self.abort(SLOW_CONSUMER.meaning)
 
     def _leave_hub(self) -> None:
@@ -385,6 +388,8 @@ class Connection:
         if self.state is State.GONE:
             return
         self._leave_hub()
+        if self.failure == UNREACHABLE and self.session is not None:
+            self.host.gave_up(self, "unreachable")
         self.state = State.GONE
         self._transport.close()
         self.line.close()

@@ -19,7 +19,7 @@ from gateway.edge.forwarded import caller_of
 from gateway.edge.http import Reply, fault_of, parse_target, resumed, subscription_in
 from gateway.edge.origin import Verdict, check_origin
 from gateway.edge.rate import Rate
-from gateway.edge.rejections import Rejections
+from gateway.edge.rejections import LINES, Rejections
 from gateway.edge.roles import Role, grant
 from gateway.edge.static import Asset
 from gateway.edge.visits import Access, Events, Peer, Pending, Resource, Upgrade, Visit
@@ -154,8 +154,11 @@ class Front:
         )
         if told is not None:
             remedy = f"; to allow it: {told.remedy}" if told.remedy else ""
-            log.warning("rejected from %s: %r%s", visit.caller.address, told.reason, remedy)
+            log.warning("rejected: %s%s", told.reason, remedy, extra={"fields": {"address": visit.caller.address}})
             audit("origin", "refused", address=visit.caller.address, origin=origin, host=visit.caller.host)
+        elif self.rejections.overflow:
+            text = "more than %d origins were rejected within a minute; those beyond are counted, and not told of here"
+            log.warning(text, LINES, extra={"fields": {"address": visit.caller.address}})
         return Reply.refusal(403, verdict.reason, [("Vary", "Origin")])
 
     # Plain HTTP.

@@ -1,5 +1,6 @@
 """Who the live sessions are: signing in under way, and what becomes of them when tokens and roles change."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 from gateway.edge.admission import Admission
@@ -10,6 +11,15 @@ from gateway.edge.front import Front
 from gateway.edge.room import Visitor
 from gateway.edge.states import State
 from gateway.errors import NOT_AUTHENTICATED
+
+log = logging.getLogger("gateway.edge")
+
+_GIVEN_UP = {
+    "slow-consumer": (logging.WARNING, "a viewer is ended: it was too far behind for too long"),
+    "memory": (logging.WARNING, "a viewer is ended: what waits for all together was too much, and its part the most"),
+    "unreachable": (logging.INFO, "a viewer is gone: neither it nor its network has taken anything for too long"),
+    "no-pong": (logging.INFO, "a viewer is ended: no answer to a ping in time"),
+}
 
 
 class Identities:
@@ -38,6 +48,7 @@ class Identities:
 
     def began(self, connection: Connection) -> None:
         """A session has begun."""
+        _trace(connection, "a session begins")
         identity = connection.session.identity if connection.session is not None else None
         self._admission.book(None, identity)
         if identity is not None and identity.user:
@@ -45,10 +56,17 @@ class Identities:
 
     def ended(self, connection: Connection) -> None:
         """A connection is gone, and its session with it."""
+        _trace(connection, "a session is over")
         identity = connection.session.identity if connection.session is not None else None
         if identity is not None and identity.user:
             self._admission.book(identity, None)
             audit("sign-out", "ok", reason=connection.failure, **_who(connection))
+
+    def gave_up(self, connection: Connection, reason: str) -> None:
+        """A client is ended for `reason`, a key of `_GIVEN_UP`."""
+        level, said = _GIVEN_UP[reason]
+        facts = {**_who(connection), "reason": reason, "waiting": connection.queue_size, "lost": connection.lost}
+        log.log(level, said, extra={"fields": facts})
 
     def review(self, connections: Mapping[int, Connection]) -> None:
         """Look at every live session again: its token may be revoked, its role another one."""
@@ -66,10 +84,19 @@ class Identities:
                 session.become(verdict)
 
 
+def _trace(connection: Connection, said: str) -> None:
+    """For level "debug": all sessions, those of nobody in particular as well."""
+    if connection.session is not None and log.isEnabledFor(logging.DEBUG):
+        facts = {**_who(connection), "dialect": connection.session.dialect.name, "reason": connection.failure}
+        log.debug(said, extra={"fields": facts})
+
+
 def _who(connection: Connection) -> dict[str, str]:
     session = connection.session
-    if session is None or session.identity is None:
+    if session is None:
         return {"address": connection.peer}
+    if session.identity is None:
+        return {"address": connection.peer, "session": session.id}
     identity = session.identity
     return {
         "address": connection.peer,

@@ -9,7 +9,7 @@ from typing import Protocol
 from gateway.edge.events import gap_of
 from gateway.edge.session import Session
 from gateway.edge.states import State
-from gateway.edge.transport import WOULD_BLOCK, Transport
+from gateway.edge.transport import WOULD_BLOCK, Transport, failure_of
 from gateway.hub.batch import Batch, solo
 from gateway.hub.budget import Budget
 from gateway.hub.ledger import Ledger
@@ -135,7 +135,7 @@ class Outgoing:
                     return
             self._transport.want_write()
         elif owner.state is not State.GONE:
-            owner.abort(str(error))
+            owner.abort(failure_of(error))
 
     def owe(self, ledger: Ledger) -> None:
         if frame := self._gap(ledger):
@@ -195,7 +195,7 @@ class Outgoing:
             except WOULD_BLOCK:
                 break
             except OSError as error:
-                self._owner.abort(str(error))
+                self._owner.abort(failure_of(error))
                 return
             outbox.took(taken)
             self._taken += taken

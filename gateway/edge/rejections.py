@@ -30,7 +30,10 @@ class Rejections:
         self._found: OrderedDict[tuple[str, str], Rejection] = OrderedDict()
         self._said: dict[tuple[str, str], float] = {}
         self._lines: deque[float] = deque(maxlen=LINES)
+        self._full_said = float("-inf")
         self.total = 0
+        self.overflow = False
+        """Whether the newest was the first in a while that is one too many for the log."""
 
     def add(
         self, origin: str, host: str, verdict: Verdict, allow: Sequence[str], *, now: float, wall: float
@@ -51,6 +54,9 @@ class Rejections:
         entry.count += 1
         entry.last = wall
         full = len(self._lines) == LINES and now - self._lines[0] < SAY_AGAIN
+        self.overflow = full and now - self._full_said >= SAY_AGAIN
+        if self.overflow:
+            self._full_said = now
         if full or now - self._said.get(key, now - SAY_AGAIN) < SAY_AGAIN:
             return None
         self._lines.append(now)

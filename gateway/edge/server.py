@@ -206,6 +206,10 @@ class Server:
     def count(self, reason: str) -> None:
         self.counts[reason] += 1
 
+    def gave_up(self, connection: Connection, reason: str) -> None:
+        self.count(reason)
+        self._identities.gave_up(connection, reason)
+
     def fault(self, connection: Connection) -> None:
         self.count("fault")
         log.exception("a fault of ours, which costs %s its connection: please report it", connection.peer)

@@ -5,6 +5,7 @@ Not asyncio's transport: measured per idle WSS client, asyncio's TLS transport t
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 import struct
@@ -20,6 +21,7 @@ OFFER = 256 * 1024  # bytes offered to a plain socket at a time
 OFFER_TLS = 64 * 1024  # to OpenSSL, which wants the very same bytes again until they are taken
 
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+UNREACHABLE = "the network took nothing in time"
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -37,6 +39,14 @@ class Owner(Protocol):
 
     def handshake_failed(self, failure: str) -> None:
         """There will be no TLS with this client."""
+
+
+UNREACHABLE = "the network took nothing in time"
+
+
+def failure_of(error: OSError) -> str:
+    """What ended a connection, in words; UNREACHABLE where the kernel waited in vain (tcp(7), TCP_USER_TIMEOUT)."""
+    return UNREACHABLE if error.errno == errno.ETIMEDOUT else str(error)
 
 
 class Transport:
@@ -134,7 +144,7 @@ class Transport:
             except WOULD_BLOCK:
                 return
             except OSError as error:
-                self._owner.ended(str(error))
+                self._owner.ended(failure_of(error))
                 return
             if not data:
                 self._owner.ended(None)

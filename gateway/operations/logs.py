@@ -10,16 +10,18 @@ import select
 import socket
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
 
 from gateway.config import Log
 from gateway.operations.lines import as_journal, as_json, as_text
 from gateway.operations.repeats import Repeats
 
 JOURNAL = Path("/run/systemd/journal/socket")
-LOGGERS = ("gateway", "sensor_gateway")
+LOGGERS = ("gateway", "sensor_gateway", "asyncio")
 _LARGEST = 4096  # PIPE_BUF: what is no longer goes into a pipe that is ready at once or not at all (pipe(7))
 
 Write = Callable[[logging.LogRecord], bool]
@@ -122,10 +124,31 @@ def set_up(log: Log, *, environ: Mapping[str, str] = os.environ, descriptor: int
         before, logger.handlers[:] = list(logger.handlers), [output]
         logger.propagate = False
         logger.setLevel(log.level.upper())
+        if name == "asyncio":  # what it says below a warning is for whoever writes event loops
+            logger.setLevel(max(logger.level, logging.WARNING))
         for handler in before:
             if isinstance(handler, Output):
                 handler.retire()
     return output
+
+
+def tell_faults() -> None:
+    """Let what ends the process or one of its threads stand in the log, in the log's own form."""
+    log = logging.getLogger(LOGGERS[0])
+
+    def ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            log.critical("a fault of ours ends the gateway: please report it", exc_info=(kind, error, trace))
+
+    def thread_ended(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:  # SystemExit never comes here
+            name = args.thread.name if args.thread is not None else "unknown"
+            text = "a fault of ours ends the thread %s: please report it"
+            log.critical(text, name, exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
+
+    sys.excepthook, threading.excepthook = ended, thread_ended
 
 
 def tick(now: float) -> None:
@@ -133,6 +156,13 @@ def tick(now: float) -> None:
     for handler in logging.getLogger(LOGGERS[0]).handlers:
         if isinstance(handler, Output):
             handler.repeats.tick(now)
+
+
+def flush() -> None:
+    """Say all that was held back: the process ends."""
+    for handler in logging.getLogger(LOGGERS[0]).handlers:
+        if isinstance(handler, Output):
+            handler.repeats.flush()
 
 
 def dropped() -> int:

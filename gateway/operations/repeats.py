@@ -9,14 +9,16 @@ from copy import copy
 
 WINDOW = 60.0
 BURST = 10
+SETTLED = 5.0  # seconds of silence after which a subject's state counts as its newest
 MOST = 500  # events watched at once
 
 
 class _Event:
-    __slots__ = ("begun", "held", "last", "seen")
+    __slots__ = ("at", "begun", "held", "last", "seen", "settles")
 
-    def __init__(self, begun: float) -> None:
-        self.begun = begun
+    def __init__(self, begun: float, *, settles: bool) -> None:
+        self.begun = self.at = begun
+        self.settles = settles
         self.seen = 0
         self.held = 0
         self.last: logging.LogRecord | None = None
@@ -25,7 +27,10 @@ class _Event:
 class Repeats(logging.Filter):
     """Passes BURST records of one event in WINDOW seconds; `say` takes the line that counts the rest.
 
-    One event is one place in the code. The audit is never held back, nor is what was asked for by level "debug".
+    One event is one place in the code, for one `subject` where the record has one (`extra={"subject": …}`; names of the
+    configuration, never what strangers sent). A subject's states are one event whatever their level: the line that
+    counts shows the newest, and comes as soon as it stays so. The audit is never held back, nor is what was asked for
+    by level "debug".
     """
 
     def __init__(self, clock: Callable[[], float], say: Callable[[logging.LogRecord], None]) -> None:
@@ -33,20 +38,21 @@ class Repeats(logging.Filter):
         self._clock = clock
         self._say = say
         self._events: dict[tuple[str, int, str], _Event] = {}
-        self._next = clock() + WINDOW
+        self._next = clock() + 1.0
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno <= logging.DEBUG or record.name == "gateway.audit":
             return True
         now = self._clock()
         self.tick(now)
-        key = (record.pathname, record.lineno, record.levelname)
+        key = (record.pathname, record.lineno, str(getattr(record, "subject", record.levelname)))
         event = self._events.get(key)
         if event is None:
             if len(self._events) >= MOST:
-                self._tell(self._events.pop(next(iter(self._events))))
-            event = self._events[key] = _Event(now)
+                self._tell(self._events.pop(next(iter(self._events))), now)
+            event = self._events[key] = _Event(now, settles=hasattr(record, "subject"))
         event.seen += 1
+        event.at = now
         if event.seen <= BURST:
             return True
         event.held += 1
@@ -61,18 +67,22 @@ class Repeats(logging.Filter):
         for key, event in list(self._events.items()):
             if now - event.begun >= WINDOW:
                 del self._events[key]
-                self._tell(event)
+                self._tell(event, now)
+            elif event.settles and now - event.at >= SETTLED:
+                self._tell(event, now)
 
     def flush(self) -> None:
         """Say all that was held back."""
         events, self._events = list(self._events.values()), {}
+        now = self._clock()
         for event in events:
-            self._tell(event)
+            self._tell(event, now)
 
-    def _tell(self, event: _Event) -> None:
+    def _tell(self, event: _Event, now: float) -> None:
         if event.last is None:
             return
         line = copy(event.last)
-        times = f"{event.held:,} more times in {WINDOW:.0f} s"
+        times = f"the newest of {event.held:,} more in {min(WINDOW, now - event.begun):.0f} s"
         line.msg, line.args, line.exc_info = f"{event.last.getMessage()} … {times}", (), None
+        event.held, event.last = 0, None
         self._say(line)

@@ -51,5 +51,5 @@ class Announcer:
         if state.retry_in is not None:
             parts.append(f"; next try in {state.retry_in:.1f} s")
         level = logging.INFO if state.state in (CONNECTED, CONNECTING) else logging.WARNING
-        extra = {"upstream": state.name, "state": state.state, "url": state.url, "reason": state.reason}
-        logger.log(level, "%s", "".join(parts), extra=extra)
+        fields = {"upstream": state.name, "state": state.state}
+        logger.log(level, "%s", "".join(parts), extra={"fields": fields, "subject": state.name})

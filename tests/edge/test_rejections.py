@@ -21,3 +21,12 @@ def test_made_up_origins_fill_neither_memory_nor_log():
     assert len(seen.latest()) == KEPT
     assert seen.latest()[0].origin == "https://499.example"
     assert len(seen._said) <= KEPT
+
+
+def test_that_there_are_more_than_the_log_tells_is_known_once_a_minute():
+    seen = Rejections()
+    overflows = []
+    for number in range(500):
+        seen.add(f"https://{number}.example", "box", REFUSED, [], now=0.0, wall=0.0)
+        overflows.append(seen.overflow)
+    assert [number for number, overflow in enumerate(overflows) if overflow] == [LINES]

@@ -2,7 +2,9 @@ import json
 import logging
 import os
 import socket
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,8 @@ import pytest
 
 from gateway.config import Log
 from gateway.operations import logs
-from gateway.operations.logs import LOGGERS, Output, goes_to_journal, set_up
-from gateway.operations.repeats import BURST, WINDOW
+from gateway.operations.logs import LOGGERS, Output, goes_to_journal, set_up, tell_faults
+from gateway.operations.repeats import BURST, SETTLED, WINDOW
 
 log = logging.getLogger("gateway.edge")
 
@@ -135,10 +137,67 @@ def test_repeated_events_are_counted_and_limited() -> None:
 
     now += WINDOW + 1
     output.repeats.tick(now)
-    assert heard[-1] == f"rejected {BURST + 1203} … 1,204 more times in 60 s"
+    assert heard[-1] == f"rejected {BURST + 1203} … the newest of 1,204 more in 60 s"
     logger.warning("rejected %d", 7)
     output.repeats.tick(now + WINDOW + 1)
     assert len(heard) == BURST + 3
+
+
+def test_what_one_link_does_holds_back_nothing_of_another_and_the_newest_state_is_told() -> None:
+    now = 1000.0
+    heard: list[str] = []
+    output = Output(lambda record: heard.append(record.getMessage()) is None, clock=lambda: now)
+    logger = logging.Logger("gateway.test")
+    logger.addHandler(output)
+
+    def tell(level: int, name: str, state: str) -> None:
+        logger.log(level, "%s: %s", name, state, extra={"subject": name})
+
+    for _ in range(20):
+        tell(logging.WARNING, "flapping", "down")
+        tell(logging.INFO, "flapping", "up")
+    tell(logging.WARNING, "flapping", "down for good")
+    for name in ("one", "two"):
+        tell(logging.WARNING, name, "down")
+    assert heard[BURST:] == ["one: down", "two: down"]
+    now += SETTLED + 1
+    output.repeats.tick(now)
+    assert heard[BURST + 2 :] == [f"flapping: down for good … the newest of {41 - BURST} more in 6 s"]
+    tell(logging.INFO, "flapping", "up at last")
+    output.repeats.flush()
+    assert heard[BURST + 3 :] == ["flapping: up at last … the newest of 1 more in 6 s"]
+
+
+def test_what_ends_a_thread_or_the_process_stands_in_the_log_in_its_form(
+    file: tuple[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.excepthook", sys.excepthook)
+    monkeypatch.setattr("threading.excepthook", threading.excepthook)
+    set_up(Log(format="json"), environ={}, descriptor=file[0])
+    tell_faults()
+
+    def fail() -> None:
+        raise ValueError("out of order")
+
+    thread = threading.Thread(target=fail, name="writer")
+    thread.start()
+    thread.join()
+    try:
+        fail()
+    except ValueError as error:
+        sys.excepthook(ValueError, error, error.__traceback__)
+    lines = [json.loads(line) for line in file[1].read_text().splitlines()]
+    assert [line["level"] for line in lines] == ["critical", "critical"]
+    assert "writer" in lines[0]["msg"]
+    assert all(line["trace"][-1] == "ValueError: out of order" for line in lines)
+
+
+def test_what_the_event_loop_reports_has_the_same_form(file: tuple[int, Path]) -> None:
+    set_up(Log(format="json", level="debug"), environ={}, descriptor=file[0])
+    logging.getLogger("asyncio").debug("Using selector: EpollSelector")
+    logging.getLogger("asyncio").error("Task exception was never retrieved")
+    [line] = file[1].read_text().splitlines()
+    assert json.loads(line)["from"] == "asyncio"
 
 
 def test_the_audit_is_never_held_back() -> None:
