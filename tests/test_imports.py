@@ -82,7 +82,7 @@ PLAN = (
         (
             *("message", "series", "ports", "readings", "pastreadings", "heartbeat", "wheel", "batch", "ledger", "row"),
             *("budget", "breath", "outbox", "pace", "rate", "rhythm", "freshness"),
-            *("subscription", "ring", "log", "audience", "lastvalues", "hub"),
+            *("subscription", "ring", "log", "audience", "lastvalues", "router", "hub"),
         ),
     ),
     Wing(1, "gateway", ("config", "memory", "metrics")),

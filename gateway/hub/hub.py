@@ -5,21 +5,19 @@ per delivery one `send`; everything else is per turn or per change of a subscrip
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable
 
 from gateway.hub.audience import DIRECT, Audience
 from gateway.hub.breath import Breath
 from gateway.hub.budget import Budget
-from gateway.hub.lastvalues import Encode, LastValues, Routes, Topic
+from gateway.hub.lastvalues import LastValues, Routes
 from gateway.hub.message import Message
-from gateway.hub.pace import Pace
 from gateway.hub.ports import Observer
+from gateway.hub.router import Router
 from gateway.hub.row import Viewer
-from gateway.hub.subscription import AudienceKey, View
+from gateway.hub.subscription import AudienceKey
 from gateway.hub.wheel import Wheel
-from gateway.topics import Trie, matches
 
-REROUTE = 4000  # filters times topics that a change of subscriptions may look at
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
 FEW = 8  # audiences served between two looks at the clock
 LONES = 128  # so many of one viewer each
@@ -56,7 +54,6 @@ class Hub:
         self.values = LastValues(last_values, last_values_memory)
         self.received = 0
         self.settled = 0
-        self.unpaced = 0  # topics that went to viewers as they came, for want of room for another interval
         self.turns = 0
         self.latency: Callable[[float], None] | None = None  # told once a turn: seconds until every client had it
         self.wheel = Wheel(clock, later)
@@ -66,9 +63,8 @@ class Hub:
         self._kept = kept
         self._observer = observer
         self._breath = Breath(budget or Budget(), clock)
-        self._trie: Trie[Audience] = Trie()
+        self._router = Router(self.values, keeps=self.keeps, clock=clock)
         self._audiences: dict[AudienceKey, Audience] = {}
-        self._group: tuple[Hashable, View] | None = None  # the newest audience's
         self._dirty: deque[Audience] = deque()
         self._scheduled = False
         self._behind = False
@@ -79,7 +75,6 @@ class Hub:
         self._taken_at = 0.0
         self._single: tuple[Message, Routes] | None = None  # the open turn's only message, not handed on yet
         self._gone_delivered = 0
-        self._room_at = float("-inf")
 
     @property
     def busy(self) -> bool:
@@ -94,6 +89,11 @@ class Hub:
     def delivered(self) -> int:
         """Messages handed to clients, ever."""
         return self._gone_delivered + sum(a.delivered for a in self._audiences.values())
+
+    @property
+    def unpaced(self) -> int:
+        """How often a topic went to viewers as it came, for want of room for another interval."""
+        return self._router.unpaced
 
     @property
     def audiences(self) -> int:
@@ -126,7 +126,7 @@ class Hub:
                 topic.unwanted = generation
             routes = topic.routes
             if routes is None:
-                routes = self._route(topic, message.topic)
+                routes = self._router.route(topic, message.topic)
             # Where the first is a crowd, the quick way for those who are alone would be one more for the others.
             if alone and routes and not dirty and routes[0][1][0].lone is not None:
                 self._single = message, routes
@@ -247,13 +247,7 @@ class Hub:
                 touch=self._touch,
                 room=self.values.paces,
             )
-            if audience.group == self._group:
-                audience.group = self._group
-            else:
-                self._group = audience.group
-            filters = key.filters
-            self._trie.add_all(filters, audience)
-            self._reroute(filters)
+            self._router.add(audience)
         audience.join(viewer, self._newest)
         return audience
 
@@ -267,9 +261,7 @@ class Hub:
             audience.delivered = 0
             if audience.pacer is not None:
                 audience.pacer.end()
-            filters = audience.key.filters
-            self._trie.remove_all(filters, audience)
-            self._reroute(filters)
+            self._router.remove(audience)
 
     def keeps(self, topic: str) -> bool:
         """Whether every message of `topic` counts: presses and alarms are never merged."""
@@ -277,11 +269,7 @@ class Hub:
 
     def followers(self, topic: str) -> list[Viewer]:
         """Whoever gets the messages of `topic`."""
-        found: list[Viewer] = []
-        for audience in self._trie.match(topic):
-            if not any(matches(deny, topic) for deny in audience.key.denies):
-                found += audience.members
-        return found
+        return self._router.followers(topic)
 
     def _touch(self, audience: Audience) -> None:
         """`audience` has something to hand out."""
@@ -356,71 +344,3 @@ class Hub:
         if not audience.dirty:
             audience.dirty = True
             self._dirty.append(audience)
-
-    def _route(self, topic: Topic, name: str) -> list[tuple[Encode, list[Audience]]]:
-        grouped: dict[tuple[Hashable, View], tuple[Encode, list[Audience]]] = {}
-        paces: list[Pace] = []
-        kept = self.keeps(name)
-        shared: tuple[Hashable, View] | None = None
-        sharing: list[Audience] = []
-        if self.values.paces.count >= self.values.paces.most:
-            self._make_room(self._clock())
-        for audience in self._trie.match(name):
-            # Nearly all of a thousand have one group object: nothing is hashed for them.
-            if audience.plain and audience.group is shared:
-                sharing.append(audience)
-                continue
-            denies = audience.key.denies
-            if denies and any(matches(deny, name) for deny in denies):
-                continue
-            form = audience.group or audience.group_of(name)
-            group = grouped.get(form)
-            if group is None:
-                group = grouped[form] = (audience.variant.encoder(name, form[1]), [])
-            pacer = audience.pacer
-            interval = audience.interval(name) if pacer is not None and not kept else 0.0
-            if pacer is not None:
-                pace = pacer.pace(name, group[0], interval) if interval else None
-                if pace is not None:
-                    paces.append(pace)
-                    continue
-                if interval:
-                    # Rather more messages than asked for, of which a slow viewer is spared, than memory without end.
-                    self.unpaced += 1
-                pacer.free(name)
-            group[1].append(audience)
-            if audience.plain:
-                shared, sharing = audience.group, group[1]
-        routes = [group for group in grouped.values() if group[1]]
-        self.values.route(topic, routes, paces)
-        return routes
-
-    def _make_room(self, now: float) -> None:
-        """Let go the paces whose interval is over; once a second at most."""
-        if now >= self._room_at:
-            self._room_at = now + 1.0
-            self.values.unroute()
-            for audience in self._audiences.values():
-                if audience.pacer is not None:
-                    audience.pacer.purge(now)
-
-    def _reroute(self, filters: Iterable[str]) -> None:
-        """Forget the routes of every topic that one of `filters` matches."""
-        values = self.values
-        wild = []
-        for filter in filters:
-            topic = values.get(filter)
-            if topic is not None:
-                values.unroute((topic,))
-            elif "+" in filter or "#" in filter:
-                wild.append(filter)
-        if not wild:
-            return
-        if "#" in wild or len(wild) * len(values) > REROUTE:
-            # Cheaper than to look which are meant, and no client can make it dear: the others find their way again
-            # with their next message.
-            values.unroute()
-            return
-        values.unroute(
-            topic for name, topic in values.items() if topic.routes is not None and any(matches(f, name) for f in wild)
-        )
