@@ -114,7 +114,19 @@ _HEAD = """\
 # Metrics
 
 `/metrics` on every listener, in Prometheus' text format. It needs the right `metrics` of a `[[role]]`, or
-`[[listen]] metrics = true`. A scrape config, for a token in a file:
+`[[listen]] metrics = true`. A role for Prometheus (where any role is written, the viewers' is written as well):
+
+```toml
+[[role]]
+name = "viewer"
+
+[[role]]
+name = "prometheus"
+subscribe = []
+rights = ["metrics"]
+```
+
+`sensor-gateway token new prometheus --role prometheus` prints its token, for a file beside Prometheus' configuration:
 
 ```yaml
 scrape_configs:

@@ -41,12 +41,7 @@ state_dir = "{folder}"
 drain = "0s"
 [auth]
 tokens_file = "tokens.json"
-[[role]]
-name = "viewer"
-[[role]]
-name = "prometheus"
-subscribe = []
-rights = ["metrics"]
+ROLES
 [history]
 disk = "history.db"
 [heartbeat]
@@ -140,9 +135,15 @@ class Scene(NamedTuple):
     calm: dict[str, list[tuple[dict[str, str], float]]]
 
 
+def in_the_page(language: str) -> str:
+    """What docs/metrics.md shows in it."""
+    [block] = re.findall(rf"```{language}\n(.*?)```", (DOCS / "metrics.md").read_text(), re.DOTALL)
+    return str(block)
+
+
 def scrape_config(port: int, certificate: Any, token: Path, shared: int) -> str:
     """As docs/metrics.md has it, for the gateways of this scene."""
-    [block] = re.findall(r"```yaml\n(.*?)```", (DOCS / "metrics.md").read_text(), re.DOTALL)
+    block = in_the_page("yaml")
     block = block.replace("/etc/prometheus/sensor-gateway.token", str(token))
     block = block.replace("/etc/prometheus/sensor-gateway-ca.pem", str(certificate.ca))
     block = block.replace("gateway.example:8443", f"localhost:{port}")
@@ -189,7 +190,7 @@ def scene(certificate: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         broker = stack.enter_context(Mosquitto())
         nats = stack.enter_context(Nats())
         plain = free_port()
-        config = STORED.replace("BROKER", broker.url).replace("PLAIN", str(plain))
+        config = STORED.replace("ROLES", in_the_page("toml")).replace("BROKER", broker.url).replace("PLAIN", str(plain))
         config = config.replace("CERTIFICATE", str(certificate.certificate)).replace("KEY", str(certificate.key))
         stored = Daemon(config)
         stack.callback(stored.close)
