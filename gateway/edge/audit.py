@@ -1,8 +1,12 @@
-"""The audit: who did what from where, with what result. One line each, never held back, with no credential in it."""
+"""The audit: who did what from where, with what result. One line each, with no credential in it.
+
+None is held back but what one and the same reader reads over and over, which is counted.
+"""
 
 import json
 import logging
 import re
+from collections import OrderedDict
 
 log = logging.getLogger("gateway.audit")
 # Whatever [log] level says: whoever reads an audit wants all of it.
@@ -10,6 +14,30 @@ log.setLevel(logging.INFO)
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:@/+#%$*,=~\[\]-]+")
 _LIMIT = 200
+
+_MOST = 1000
+
+
+class Seldom:
+    """Of lines that would be the same over and over, which are due: Prometheus reads its figures every few seconds.
+
+    What is counted is bounded: beyond 1,000 different ones the oldest is forgotten, and said again.
+    """
+
+    def __init__(self) -> None:
+        self._said: OrderedDict[tuple[str, ...], tuple[float, int]] = OrderedDict()
+
+    def due(self, key: tuple[str, ...], now: float, period: float) -> int:
+        """How often it has happened since it was last said, this time included; 0 where that is under `period` ago."""
+        at, times = self._said.get(key, (now - period, 0))
+        if now - at < period:
+            self._said[key] = at, times + 1
+            return 0
+        self._said[key] = now, 0
+        self._said.move_to_end(key)
+        if len(self._said) > _MOST:
+            self._said.popitem(last=False)
+        return times + 1
 
 
 def audit(action: str, result: str, **facts: object) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from websockets.http11 import Request
 
-from gateway.edge.audit import audit
+from gateway.edge.audit import Seldom, audit
 from gateway.edge.credentials import Identity, Judge, Refusal, carried
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.registry import KINDS, PLAIN_REFUSALS
@@ -36,6 +36,8 @@ METRICS_PATH = "/metrics"
 _METHODS = "GET, HEAD, OPTIONS"
 _CHALLENGE = ("WWW-Authenticate", 'Bearer realm="sensor-gateway"')
 REQUESTS = 10.0  # for data, a second and address: an answer may cost a walk over every topic
+READ_AGAIN = 3600.0  # seconds before the audit tells again of who reads the same
+REFUSED_AGAIN = 60.0  # and of who is refused it
 _NOT_STORED = ("Cache-Control", "no-store")
 
 
@@ -58,6 +60,7 @@ class Front:
         self.access = access
         self.credentials = judge
         self.rejections = Rejections()
+        self._reads = Seldom()
         self.resources: dict[str, Resource] = {}
         self.requests = Rate(REQUESTS)
         self.draining = False
@@ -163,6 +166,14 @@ class Front:
 
     # Plain HTTP.
 
+    def _book_read(self, path: str, address: str, who: Identity, *, allowed: bool) -> None:
+        named = _named(who)
+        key = (path, address, str(allowed), *named.values())
+        period = READ_AGAIN if allowed else REFUSED_AGAIN
+        if times := self._reads.due(key, self.credentials.clock(), period):
+            facts = {"path": path, "address": address, **named, "times": times if times > 1 else None}
+            audit("read", "ok" if allowed else "refused", **facts)
+
     def _preflight(self, visit: Visit) -> Reply:
         """CORS (Fetch standard, 3.2): what a page of another origin has to ask before it sends a credential."""
         verdict = self._origin(visit, "allow")
@@ -220,7 +231,7 @@ class Front:
         resource = self.resources[path]
         if resource.right:
             allowed = who.role.right(resource.right)
-            audit("read", "ok" if allowed else "refused", path=path, address=visit.caller.address, **_named(who))
+            self._book_read(path, visit.caller.address, who, allowed=allowed)
             if not allowed:
                 return Reply.refusal(403, f'role "{who.role.name}" has not the right "{resource.right}"')
         try:

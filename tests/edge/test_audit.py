@@ -1,6 +1,6 @@
 import logging
 
-from gateway.edge.audit import audit
+from gateway.edge.audit import Seldom, audit
 
 
 def test_a_line_names_the_facts_and_leaves_out_what_is_not_there(caplog):
@@ -27,3 +27,16 @@ def test_a_log_that_is_turned_down_still_has_it(caplog):
         assert logging.getLogger("gateway.audit").isEnabledFor(logging.INFO)
     finally:
         logging.getLogger("gateway").setLevel(logging.NOTSET)
+
+
+def test_the_same_over_and_over_is_due_once_a_period_and_counted():
+    seldom = Seldom()
+    due = [seldom.due(("/metrics", "ann"), float(second), 60.0) for second in range(0, 150, 15)]
+    assert due == [1, 0, 0, 0, 4, 0, 0, 0, 4, 0]
+    assert seldom.due(("/metrics", "bob"), 150.0, 60.0) == 1
+
+
+def test_made_up_readers_take_no_memory():
+    seldom = Seldom()
+    assert all(seldom.due((str(number),), 0.0, 60.0) for number in range(3000))
+    assert len(seldom._said) == 1000

@@ -4,6 +4,8 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 from support.daemon import Daemon
@@ -44,6 +46,13 @@ def shake_hands(port: int, *lines: str, path: str = "/stream") -> socket.socket:
     sock.sendall("\r\n".join([*head, "", ""]).encode())
     assert sock.recv(12)
     return sock
+
+
+def read(port: int, path: str) -> int:
+    """The status of the answer."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as client:
+        client.request("GET", path)
+        return client.getresponse().status
 
 
 def lines_of(daemon: Daemon) -> list[dict[str, Any]]:
@@ -117,6 +126,18 @@ async def test_what_was_held_back_is_told_before_the_end(gateway: Callable[[str]
             await asyncio.to_thread(broker.start)
     await asyncio.to_thread(daemon.stop)
     assert "the newest of" in lines_of(daemon)[-1]["msg"]
+
+
+async def test_a_scrape_every_few_seconds_is_one_line_of_the_audit(
+    gateway: Callable[[str], Daemon], shared_mosquitto: Mosquitto
+) -> None:
+    roles = '[[role]]\nname = "viewer"\nrights = ["metrics"]\n'
+    daemon = gateway(roles + CONFIG.replace("URL", shared_mosquitto.url))
+    for path in ("/metrics", "/metrics", "/metrics", "/api/status", "/api/status"):
+        await asyncio.to_thread(read, daemon.port, path)
+    await daemon.logged('"path":"/api/status"')
+    told = [(line["path"], line["result"]) for line in lines_of(daemon) if line.get("action") == "read"]
+    assert told == [("/metrics", "ok"), ("/api/status", "refused")]
 
 
 async def test_the_log_begins_with_what_runs_and_a_link_is_a_field(
