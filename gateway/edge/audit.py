@@ -1,6 +1,6 @@
 """The audit: who did what from where, with what result. One line each, with no credential in it.
 
-None is held back but what one and the same reader reads over and over, which is counted.
+None is held back but reads and guesses of the same one over and over, which are counted.
 """
 
 import json

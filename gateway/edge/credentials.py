@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 from websockets.datastructures import Headers
 
+from gateway.edge.audit import Seldom, audit
 from gateway.edge.failures import Failures
 from gateway.edge.jwts import Jwts
 from gateway.edge.roles import Role, for_user, narrowed
@@ -20,6 +21,7 @@ from gateway.edge.tokens import Tokens, is_token
 
 SUBPROTOCOL = "bearer."
 MAX_CREDENTIAL = 8 * 1024
+WAIT_AGAIN = 60.0  # seconds before the audit tells again that an address tries on while it has to wait
 ANONYMOUS, TOKEN, JWT, CERTIFICATE, PROXY = "anonymous", "token", "jwt", "certificate", "proxy"
 
 
@@ -111,6 +113,15 @@ class Judge:
         self.clock = clock
         self.wall = wall
         self.failures = Failures()
+        self._waits = Seldom()
+
+    def audit_refusal(self, refusal: Refusal, **facts: str) -> None:
+        """Write the audit's line; of those that were not even looked at one a minute and address, with how many."""
+        times = 1
+        if refusal.retry_after is not None:
+            times = self._waits.due((facts["address"],), self.clock(), WAIT_AGAIN)
+        if times:
+            audit("sign-in", "refused", **facts, reason=refusal.reason, times=times if times > 1 else None)
 
     @property
     def by_message(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ class Identities:
             verdict = Refusal(self._admission.too_many_of_one)
         if isinstance(verdict, Refusal):
             self._count("bad-token")
-            audit("sign-in", "refused", **facts, reason=verdict.reason)
+            self._front.credentials.audit_refusal(verdict, **facts)
             return verdict
         self._admission.book(session.identity, verdict)
         audit("sign-in", "ok", **facts, user=verdict.user, role=verdict.role.name, method=verdict.method)

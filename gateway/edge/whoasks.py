@@ -25,7 +25,7 @@ def who_asks(visit: Visit, credentials: Credentials, judge: Judge, access: Acces
         if found is None and credentials.subprotocol is not None:
             found = judge.bearer(credentials.subprotocol, address)
     if isinstance(found, Refusal):
-        audit("sign-in", "refused", address=address, reason=found.reason)
+        judge.audit_refusal(found, address=address)
     if found is not None:
         return found
     return _anonymous(visit, judge, access)

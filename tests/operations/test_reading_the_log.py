@@ -140,6 +140,19 @@ async def test_a_scrape_every_few_seconds_is_one_line_of_the_audit(
     assert told == [("/metrics", "ok"), ("/api/status", "refused")]
 
 
+async def test_guessing_tokens_fills_a_screen_of_the_audit_and_no_more(
+    gateway: Callable[[str], Daemon], shared_mosquitto: Mosquitto
+) -> None:
+    daemon = gateway(CONFIG.replace("URL", shared_mosquitto.url))
+    for number in range(100):
+        shake_hands(daemon.port, f"Authorization: Bearer gw_guess_{number}").close()
+    await daemon.logged("wait a minute")
+    told = [line["reason"] for line in lines_of(daemon) if line.get("action") == "sign-in"]
+    assert told[:10] == ["this is no token of this gateway"] * 10
+    assert told[10:] == ["too many failed sign-ins from your address: wait a minute"]
+    assert "gw_guess" not in daemon.log
+
+
 async def test_the_log_begins_with_what_runs_and_a_link_is_a_field(
     gateway: Callable[[str], Daemon], shared_mosquitto: Mosquitto
 ) -> None:
