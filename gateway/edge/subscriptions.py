@@ -20,7 +20,7 @@ from gateway.edge.wire import Line, Wire
 from gateway.errors import CommandError
 from gateway.hub.audience import Audience
 from gateway.hub.rate import Rate
-from gateway.hub.subscription import AudienceKey, Subscription, Variant
+from gateway.hub.subscription import AudienceKey, Subscription, Variant, shared
 from gateway.topics import matches, shorten
 
 
@@ -146,7 +146,7 @@ class Subscriptions:
             verdict = grant(role, filter)
             results.append({"filter": shorten(filter, 300), "granted": verdict.granted, "reason": verdict.reason})
             if verdict.granted:
-                granted.append(Subscription(filter, latest, command.interval, command.readings, command.data))
+                granted.append(shared(filter, latest, command.interval, command.readings, command.data))
             else:
                 refused = verdict
         return Request(results, granted, refused)

@@ -1,6 +1,7 @@
 """What a client asked for, and what of it makes the bytes that it gets differ from another's."""
 
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -24,6 +25,12 @@ class Subscription(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash
     interval: float = 0.0
     readings: bool = False
     data: bool = True
+
+
+@lru_cache(maxsize=4096)
+def shared(filter: str, latest: bool, interval: float, readings: bool, data: bool) -> Subscription:
+    """The Subscription that asks for this: one object, filter included, for all who asked alike lately."""
+    return Subscription(filter, latest, interval, readings, data)
 
 
 class View(NamedTuple):
