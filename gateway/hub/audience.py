@@ -212,9 +212,9 @@ class Audience:
         self.sent_at = now
         taken = -1
         error: OSError | None = None
-        if not viewer.queued and len(frame) <= DIRECT:
+        if len(frame) <= DIRECT:
             # Not a method call: the look-up of a slot is quick only where it stands alone (CPython 3.11).
-            send = viewer.send
+            send = self.send
             try:
                 taken = send(frame)
             except OSError as caught:

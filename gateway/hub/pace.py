@@ -24,7 +24,10 @@ class Debtor(Protocol):
 
 
 class Room:
-    """How many paces there are in all, and how many there may be."""
+    """How many paces there are in all, and how many there may be.
+
+    Each counts itself for as long as it lives: a topic that finds its way anew may drop one, and so may a pacer.
+    """
 
     __slots__ = ("count", "most")
 

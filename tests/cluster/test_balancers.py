@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.balancers import HAProxy, Nginx, filled_in, snippet
+from support.balancers import HOST, HAProxy, Nginx, filled_in, nginx_places, snippet
 from support.daemon import Daemon
 from support.edge import receive
 from support.mosquitto import Mosquitto
@@ -25,7 +25,6 @@ from gateway.operations.control import ask
 
 pytestmark = pytest.mark.slow
 
-HOST = "sensors.example.org"
 VIEWER = "127.0.0.2"  # an address that neither the proxy nor a gateway has
 NAMES = ("gateway1", "gateway2")
 
@@ -120,13 +119,7 @@ def balancer(kind: str, gateways: list[Daemon], certificate: Any, folder: Path) 
     text = "\n".join(line for line in text.splitlines() if f"10.0.0.13:{port}" not in line) + "\n"
     places = {f"10.0.0.1{number}:{port}": f"127.0.0.1:{gateway.port}" for number, gateway in enumerate(gateways, 1)}
     if kind == "nginx":
-        live = f"/etc/letsencrypt/live/{HOST}"
-        places |= {
-            "listen 443 ssl": "listen 127.0.0.1:{port} ssl",
-            f"{live}/fullchain.pem": str(certificate.certificate),
-            f"{live}/privkey.pem": str(certificate.key),
-        }
-        return Nginx(filled_in(text, places))
+        return Nginx(filled_in(text, places | nginx_places(certificate.certificate, certificate.key)))
     if "defaults" not in text:
         text = snippet("scale.md", "HAProxy, ending TLS", "haproxy").partition("frontend")[0] + text
     places["maxconn 100000"] = "maxconn 4000"  # two descriptors each, of which a test has not as many

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 import trustme
-from support.balancers import Caddy, HAProxy, Nginx, filled_in, snippet
+from support.balancers import HOST, Caddy, HAProxy, Nginx, filled_in, nginx_places, snippet
 from support.daemon import Daemon
 from support.edge import receive
 from support.mosquitto import Mosquitto
@@ -30,7 +30,6 @@ from gateway.operations.control import ask
 
 pytestmark = pytest.mark.slow
 
-HOST = "sensors.example.org"
 VIEWER = "127.0.0.2"  # an address that neither the proxy nor the gateway has
 ELSEWHERE = "203.0.113.9"
 FORGED = {
@@ -176,13 +175,7 @@ def proxy_of(kind: str, text: str, gateway: int, public: Public) -> Nginx | Cadd
     """The proxy of the page, with the places of this test."""
     places = {f"127.0.0.1:{8443 if kind == BYTES else 8880}": f"127.0.0.1:{gateway}"}
     if kind == "nginx":
-        live = f"/etc/letsencrypt/live/{HOST}"
-        places |= {
-            "listen 443 ssl": "listen 127.0.0.1:{port} ssl",
-            f"{live}/fullchain.pem": str(public.certificate),
-            f"{live}/privkey.pem": str(public.key),
-        }
-        return Nginx(filled_in(text, places))
+        return Nginx(filled_in(text, places | nginx_places(public.certificate, public.key)))
     if kind == "Caddy":
         places[f"{HOST} {{"] = f"https://{HOST}:{{port}} {{\n    tls {public.certificate} {public.key}"
         return Caddy(filled_in(text, places))

@@ -9,6 +9,8 @@ from pathlib import Path
 from support.processes import Process, lasting_port, missing
 
 DOCS = Path(__file__).parents[2] / "docs"
+HOST = "sensors.example.org"
+"""The name that the pages give to what viewers reach."""
 
 
 def snippet(page: str, heading: str, language: str) -> str:
@@ -25,6 +27,16 @@ def filled_in(text: str, places: Mapping[str, str]) -> str:
         assert place in text, f"{place} is not in\n{text}"
         text = text.replace(place, value)
     return text
+
+
+def nginx_places(certificate: Path, key: Path) -> dict[str, str]:
+    """What an nginx of the pages has in other places here: the port that it listens on, and its files."""
+    live = f"/etc/letsencrypt/live/{HOST}"
+    return {
+        "listen 443 ssl": "listen 127.0.0.1:{port} ssl",
+        f"{live}/fullchain.pem": str(certificate),
+        f"{live}/privkey.pem": str(key),
+    }
 
 
 class HAProxy(Process):
