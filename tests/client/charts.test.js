@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { rangeAround, timeLabels } from "../../gateway/dashboard/page/axis.js";
-import { BUFFER_SLOTS, csvOf, holesIn, SlotBuffer, tearsHole } from "../../gateway/dashboard/page/buffer.js";
+import { BUFFER_SLOTS, csvOf, holesIn, lonelyIn, SlotBuffer, tearsHole } from "../../gateway/dashboard/page/buffer.js";
 import { ChartFeed } from "../../gateway/dashboard/page/chartfeed.js";
 import { beyond, RANGES, rangeOf } from "../../gateway/dashboard/page/ranges.js";
 import { readingMeant } from "../../gateway/dashboard/page/readingchoice.js";
@@ -25,6 +25,12 @@ test("a slot holds lowest, highest and newest, in whatever order they come", () 
   assert.equal(rows.last[at + 1], undefined);
   assert.equal(rows.time.length, BUFFER_SLOTS);
   assert.deepEqual(buffer.summary(1000, 1003), { low: 2, high: 9, mean: 5 });
+});
+
+test("a value that no line leads to is a point", () => {
+  assert.deepEqual(lonelyIn([undefined, 5, undefined]), [1]);
+  assert.deepEqual(lonelyIn([1, undefined, 2]), []);
+  assert.deepEqual(lonelyIn([null, 1, undefined, null, 2, 3, null, 4]), [1, 7]);
 });
 
 test("holes are drawn where something was lost, not where less was asked for", () => {

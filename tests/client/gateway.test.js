@@ -161,6 +161,27 @@ test("after a break it resumes from its mark, and nothing comes twice", async ()
   assert.deepEqual(seen, [2, 5, 6, 7, 8, 9]);
 });
 
+test("who wanted no replay goes on after a break from what there was when it asked", async () => {
+  const gateway = start();
+  const seen = [];
+  gateway.subscribe("a", () => {});
+  await turn();
+  FakeSocket.last.welcome({ offset: 5 });
+  await turn();
+  FakeSocket.last.grant(5);
+  FakeSocket.last.message("a", 7);
+  gateway.subscribe("done", { replay: "none" }, ({ offset }) => seen.push(offset));
+  await turn();
+  FakeSocket.last.grant(0);
+  FakeSocket.last.end(1006);
+  await until(() => FakeSocket.all.length === 2);
+  FakeSocket.last.welcome({ offset: 9 });
+  await turn();
+  assert.deepEqual(FakeSocket.last.sent[0].replay, { epoch: "E", offset: 7 });
+  FakeSocket.last.grant(9, [["done", 8]]);
+  assert.deepEqual(seen, [8]);
+});
+
 test("a break in the middle of last values asks for them again and passes on only what is new", async () => {
   const gateway = start();
   const seen = [];

@@ -4,7 +4,7 @@ import { bannersFor } from "../../gateway/dashboard/page/banner.js";
 import { Rates } from "../../gateway/dashboard/page/clientpanel.js";
 import { readingsIn } from "../../gateway/dashboard/page/derive.js";
 import { age, isAlarm, label, number, size, unitText, valueText, wait } from "../../gateway/dashboard/page/format.js";
-import { groupsOf } from "../../gateway/dashboard/page/grouping.js";
+import { groupsOf, shortName } from "../../gateway/dashboard/page/grouping.js";
 import { Losses } from "../../gateway/dashboard/page/losses.js";
 import { hrefOf, parseRoute, seconds } from "../../gateway/dashboard/page/route.js";
 import { Store } from "../../gateway/dashboard/page/store.js";
@@ -139,4 +139,27 @@ test("rates of clients come from two looks, and never from those of two connecti
   assert.deepEqual([rates.of("a"), rates.of("b")], [500, null]);
   rates.look([{ session: "b", sent: 5 }], 16);
   assert.deepEqual([rates.of("a"), rates.of("b")], [null, 0]);
+});
+
+test("a name that every object has is a name like any other", () => {
+  // "constructor" had been looked up in tables of names, and what came out was shown: function Object() { [native code] }.
+  assert.deepEqual(["constructor", "toString"].map(label), ["Constructor", "ToString"]);
+  assert.equal(unitText("constructor"), "constructor");
+  assert.deepEqual([valueText(true, "constructor"), valueText(false, "valueOf")], ["on", "off"]);
+});
+
+test("a device without an id has a name all the same", () => {
+  const store = new Store();
+  store.take({ ...message("temperature", 5), readings: [{ device: "", channel: null, quantity: "temperature", value: 5 }] }, 1000);
+  assert.deepEqual(groupsOf(store, {}).map(({ cards }) => cards.map(({ device }) => shortName(device))), [["No device"]]);
+});
+
+test("the store says when somebody is to be asked what new devices are called", () => {
+  const store = new Store();
+  const reading = (device) => ({ ...message(device, 5), readings: [{ device, channel: null, quantity: "temperature", value: 5 }] });
+  store.deviceFacts([{ device: "a", name: "Kitchen" }]);
+  store.take(reading("a"), 1000);
+  assert.equal(store.unnamed, false);
+  store.take(reading("b"), 1000);
+  assert.equal(store.unnamed, true);
 });

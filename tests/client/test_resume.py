@@ -91,7 +91,7 @@ def check(report: dict[str, object], cuts: int, transport: str) -> None:
 @pytest.mark.parametrize(
     ("transport", "cuts"),
     [
-        ("websocket", 40),
+        ("websocket", 15),
         ("events", 15),
         pytest.param("websocket", 1000, marks=[pytest.mark.slow, pytest.mark.timeout(400)]),
     ],

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import statistics
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Response, expect
@@ -41,12 +42,27 @@ def test_first_paint_within_a_second_on_a_slow_machine(
     context: BrowserContext, daemon: Daemon, publisher: Publisher
 ) -> None:
     publisher.publish("home/kitchen", {"temperature": 20}, retain=True)
-    page = context.new_page()
-    context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
-    page.goto(address(daemon))
-    expect(page.get_by_role("article")).to_be_visible()
-    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert paint <= 1000
+
+    def first_paint() -> float:
+        page = context.new_page()
+        context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+        page.goto(address(daemon))
+        expect(page.get_by_role("article")).to_be_visible()
+        paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        page.close()
+        return float(paint)
+
+    paints = [first_paint() for _ in range(3)]
+    assert statistics.median(paints) <= 1000, f"first paint after {paints} ms"
+
+
+def test_a_page_opened_in_the_background_connects(page: Page, daemon: Daemon) -> None:
+    page.add_init_script("""
+        Object.defineProperty(document, "hidden", { get: () => true });
+        window.requestAnimationFrame = () => 0;
+    """)
+    with page.expect_websocket():
+        page.goto(address(daemon))
 
 
 @pytest.mark.slow

@@ -45,6 +45,21 @@ def test_names_and_areas_may_come_later_than_values(page: Page, daemon: Daemon, 
     expect(page.get_by_role("region", name="House")).to_be_visible()
 
 
+@pytest.mark.slow
+def test_a_device_that_comes_later_gets_its_name_without_a_reload(
+    page: Page, daemon: Daemon, publisher: Publisher
+) -> None:
+    """A wall that hangs for months called every device that had come since by its id."""
+    facts = [{"device": "home/kitchen", "name": "Oven", "area": "House"}]
+    page.route("**/api/devices", lambda route: route.fulfill(json={"devices": facts}))
+    publisher.publish("home/kitchen", {"temperature": 20}, retain=True)
+    page.goto(address(daemon))
+    expect(page.get_by_role("heading", name="Oven")).to_be_visible()
+    facts.append({"device": "home/porch", "name": "Lantern", "area": "House"})
+    publisher.publish("home/porch", {"temperature": 5})
+    expect(page.get_by_role("heading", name="Lantern")).to_be_visible(timeout=45000)
+
+
 def test_payloads_are_text_and_never_markup(page: Page, daemon: Daemon, publisher: Publisher) -> None:
     hostile = '<img src=x onerror="document.title=1">'
     publisher.publish(f"a/{hostile}", hostile, retain=True)
@@ -55,6 +70,33 @@ def test_payloads_are_text_and_never_markup(page: Page, daemon: Daemon, publishe
     page.goto(address(daemon, "#/overview"))
     expect(page.get_by_role("article")).to_be_visible()
     assert page.locator("main img").count() == 0
+
+
+def test_levels_stay_in_their_order_though_they_be_written_from_right_to_left(
+    page: Page, daemon: Daemon, publisher: Publisher
+) -> None:
+    """The browser turned two such levels around with the slash between them: the topic shown was another one."""
+    publisher.publish("house/عربي/مطبخ/temperature", 20, retain=True)
+    page.goto(address(daemon, "#/topics"))
+    levels = page.get_by_role("rowheader").locator("bdi")
+    expect(levels).to_have_text(["عربي", "مطبخ"])
+    first, second = (level.bounding_box() for level in levels.all())
+    assert first is not None
+    assert second is not None
+    assert first["x"] + first["width"] <= second["x"]
+    expect(page.get_by_role("rowheader").get_by_role("link")).to_have_text("house/عربي/مطبخ/temperature")
+
+
+def test_a_long_unit_leaves_room_for_what_it_is_the_unit_of(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    publisher.publish("home/hall", {"temperature": {"value": 20, "unit": "x" * 60}}, retain=True)
+    page.goto(address(daemon))
+    unit = page.locator(".unit", has_text="xxxx").first
+    expect(unit).to_be_visible()
+    row = page.get_by_role("listitem").filter(has=unit)
+    for part, least in ((row.locator(".label"), 60), (row.locator("b"), 15)):
+        box = part.bounding_box()
+        assert box is not None
+        assert box["width"] >= least
 
 
 def test_search_and_filters_live_in_the_address(page: Page, daemon: Daemon, publisher: Publisher) -> None:
@@ -117,6 +159,23 @@ def test_a_chart_of_two_readings(page: Page, daemon: Daemon, publisher: Publishe
     publisher.publish("home/kitchen", {"temperature": 30, "humidity": 80})
     expect(page.get_by_role("row").filter(has_text="Temperature").get_by_role("cell").nth(3)).to_have_text("30")
     assert saved_values(page, tmp_path)[-1] == 30
+
+
+def test_a_value_that_came_once_is_seen_in_its_chart(page: Page, daemon: Daemon, publisher: Publisher) -> None:
+    """No line leads from one value to none: the chart of a reading that was opened early was empty."""
+    publisher.publish("home/kitchen", {"temperature": 20})
+    page.goto(address(daemon))
+    page.get_by_role("link", name="Temperature").press("Enter")
+    expect(page.get_by_role("row").filter(has_text="Temperature")).to_contain_text("20")
+    drawn = """() => {
+        const colour = getComputedStyle(document.querySelector("tbody .swatch")).color.match(/\\d+/g).map(Number);
+        const canvas = document.querySelector(".plot canvas");
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        for (let at = 0; at < data.length; at += 4)
+            if (data[at + 3] > 200 && colour.every((part, index) => Math.abs(part - data[at + index]) < 8)) return true;
+        return false;
+    }"""
+    page.wait_for_function(drawn)
 
 
 @pytest.mark.slow
@@ -229,6 +288,7 @@ def test_the_pointer_is_answered_in_words(page: Page, daemon: Daemon, publisher:
     expect(tip).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_broker_gone_and_back(
     page: Page, daemon: Daemon, mosquitto: Mosquitto, publisher: Publisher, tmp_path: Path
 ) -> None:

@@ -112,6 +112,13 @@ def test_by_a_link_that_leaves_no_trace(page: Page, daemon: Daemon, tokens: dict
     assert "view=wall" in page.url
 
 
+def test_a_link_with_a_slip_in_it_is_a_wrong_token(page: Page, daemon: Daemon) -> None:
+    """A % that begins nothing ended the script, and what had been given stayed in the address."""
+    page.goto(address(daemon, "#token=gw_a%zz"))
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert "zz" not in page.url
+
+
 def test_an_expired_token_is_renewed_without_a_reload(page: Page, daemon: Daemon, tokens: dict[str, str]) -> None:
     page.goto(address(daemon, f"#token={tokens['short']}"))
     expect(page.get_by_role("link", name="Temperature")).to_contain_text("20")

@@ -13,6 +13,10 @@ import { EventStream } from "./eventstream.js";
 /** @type {Record<number, number>} */
 const CODES = { 401: 4401, 403: 403, 429: 4429, 503: 1013 };
 
+// What a refused question is over a WebSocket.
+/** @type {Record<number, string>} */
+const ERRORS = { 401: "not-authenticated", 403: "forbidden", 404: "no-history", 429: "too-fast" };
+
 /**
  * The query that `/events` takes for what a subscribe asks.
  * @param {any} command
@@ -172,7 +176,7 @@ export class EventsLink {
     try {
       const response = await this.#request(`api/history?${text}`);
       if (response.status !== 200) {
-        this.#hear({ type: "error", id, code: response.status === 403 ? "forbidden" : "no-history", message: reasonOf(response) });
+        this.#hear({ type: "error", id, code: ERRORS[response.status] ?? "unsupported", message: reasonOf(response) });
       } else {
         this.#hear({ ...(await response.json()), type: "ok", id });
       }

@@ -8,7 +8,7 @@ import { Router } from "./topics.js";
 
 /** @typedef {import("./connection.js").ConnectOptions} ConnectOptions */
 /** @typedef {import("./connection.js").State} State */
-/** @typedef {{id: number, subscriptions: Subscription[]}} Asking */
+/** @typedef {{id: number, subscriptions: Subscription[], newest: number}} Asking */
 /** @typedef {import("./subscription.js").Message} Message */
 /** @typedef {import("./subscription.js").SubscribeOptions} SubscribeOptions */
 
@@ -39,6 +39,8 @@ export class Gateway {
   /** @type {Map<number, {send: object | null, done: (event: any) => void, fail: (error: Error) => void}>} */
   #commands = new Map();
   #lastId = 0;
+  /** The newest offset that this epoch is known to have, -1 before its welcome. */
+  #newest = -1;
   #flushing = false;
   #useLatest = false;
 
@@ -164,12 +166,21 @@ export class Gateway {
   #hear(event) {
     const epoch = this.state.epoch ?? "";
     switch (event.type) {
+      case "welcome":
+        this.#newest = event.offset;
+        // Over Server-Sent Events the first comes behind the answer to the subscribe that it belongs to.
+        for (const subscription of this.#subscriptions) {
+          if (subscription.phase === "live" && subscription.mark === null) subscription.reached(epoch, event.offset);
+        }
+        break;
       case "message":
+        if (event.offset > this.#newest) this.#newest = event.offset;
         for (const subscription of this.#router.find(event.topic)) {
           if (!subscription.take(event, epoch)) this.#connection.abandon("a replay fell too far behind");
         }
         return;
       case "heartbeat":
+        if (event.offset > this.#newest) this.#newest = event.offset;
         for (const subscription of this.#subscriptions) {
           if (subscription.phase === "live") subscription.reached(epoch, event.offset);
         }
@@ -232,7 +243,8 @@ export class Gateway {
       }
     }
     if (asking.subscriptions.every((subscription) => subscription.phase === "closed" || subscription.replay === "none")) {
-      this.#live({ count: 0, complete: true, offset: -1 });
+      // It goes on from what there was when it was asked for: all that matches came later, or is not there yet.
+      this.#live({ count: 0, complete: true, offset: asking.newest });
     }
   }
 
@@ -321,7 +333,7 @@ export class Gateway {
     const command = { type: "subscribe", id, topics, ...this.#mostDemanding(topics), replay: together[0].replay };
     for (const subscription of together) subscription.asked();
     for (const filter of topics) this.#table.add(filter);
-    this.#asking = { id, subscriptions: together };
+    this.#asking = { id, subscriptions: together, newest: this.#newest };
     this.#connection.send(command);
   }
 

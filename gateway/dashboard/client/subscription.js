@@ -175,7 +175,7 @@ export class Subscription {
     this.#held = [];
     this.phase = "live";
     this.#everLive = true;
-    this.reached(epoch, replayed.offset);
+    if (replayed.offset >= 0) this.reached(epoch, replayed.offset);
     call(this.options.onReplayed, replayed);
     for (const message of held) this.take(message, epoch);
   }

@@ -163,6 +163,17 @@ export function holesIn(rows) {
 }
 
 /**
+ * Values that no line leads to or from, since there is none beside them, or something is missing: the rows of each.
+ * @param {(number | null | undefined)[]} rows
+ * @returns {number[]}
+ */
+export function lonelyIn(rows) {
+  const told = rows.flatMap((value, row) => (value === undefined ? [] : [row]));
+  const joined = (/** @type {number} */ index) => typeof rows[told[index]] === "number";
+  return told.filter((_, index) => joined(index) && !joined(index - 1) && !joined(index + 1));
+}
+
+/**
  * Readings as comma-separated values (RFC 4180): a row for each time at which any of them has a value.
  * @param {{name: string, unit: string | null, rows: ReturnType<SlotBuffer["rows"]>}[]} columns of the same times
  */

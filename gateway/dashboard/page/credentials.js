@@ -27,6 +27,15 @@ function writeToken(which, token) {
   }
 }
 
+/** @param {string} text of an address: typed by hand it may hold a % that begins nothing */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 const tabStorage = () => sessionStorage;
 const deviceStorage = () => localStorage;
 
@@ -38,7 +47,7 @@ export class Credentials {
   constructor() {
     const given = /^#token=([^&]+)(?:&(.*))?$/.exec(location.hash);
     if (given) {
-      const token = decodeURIComponent(given[1]);
+      const token = decoded(given[1]);
       history.replaceState(null, "", `${location.pathname}${location.search}${given[2] ? `#${given[2]}` : ""}`);
       writeToken(tabStorage, token);
       this.#token = token;

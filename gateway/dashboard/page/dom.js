@@ -21,6 +21,20 @@ export function h(tag, properties, ...children) {
   return element;
 }
 
+/**
+ * A topic, or an id made like one: it breaks behind its slashes, and its levels stay in their order, though one be
+ * written from right to left.
+ * @param {string} path
+ * @returns {(string | Element)[]}
+ */
+export function levelsOf(path) {
+  return path.split("/").flatMap((level, index, all) => {
+    // Of plain letters and digits no level can be turned around.
+    const text = /^[\x20-\x7e]*$/.test(level) ? level : h("bdi", null, level);
+    return index < all.length - 1 ? [text, "/", h("wbr")] : [text];
+  });
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /**

@@ -38,11 +38,23 @@ const BOOLEANS = {
 const ALARMS = new Set(["smoke", "water_leak", "gas_alarm", "carbon_monoxide", "tamper", "overtemperature", "battery_low", "problem"]);
 
 /**
+ * What a table has under a name that a sensor chose: "constructor", which every object has, is in none.
+ * @template T
+ * @param {Record<string, T>} table
+ * @param {string} name
+ * @returns {T | undefined}
+ */
+export function own(table, name) {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
+/**
  * A quantity's name for people: `dew_point` is "Dew point".
  * @param {string} quantity
  */
 export function label(quantity) {
-  if (quantity in LABELS) return LABELS[quantity];
+  const known = own(LABELS, quantity);
+  if (known !== undefined) return known;
   const words = quantity.replace(/[_-]+/g, " ").trim();
   return words === "" ? quantity : words[0].toUpperCase() + words.slice(1);
 }
@@ -55,7 +67,7 @@ const UNITS = { "[g]": "g", Wmin: "W·min" };
  * @param {string} unit
  */
 export function unitText(unit) {
-  return UNITS[unit] ?? unit;
+  return own(UNITS, unit) ?? unit;
 }
 
 /**
@@ -80,7 +92,7 @@ export function number(value) {
  */
 export function valueText(value, quantity = "") {
   if (typeof value === "number") return number(value);
-  if (typeof value === "boolean") return (BOOLEANS[quantity] ?? ["on", "off"])[value ? 0 : 1];
+  if (typeof value === "boolean") return (own(BOOLEANS, quantity) ?? ["on", "off"])[value ? 0 : 1];
   return String(value);
 }
 

@@ -2,7 +2,7 @@
  * One topic under the glass: its newest payload in full, what it was read as, and the messages before it.
  */
 
-import { h, setText } from "./dom.js";
+import { h, levelsOf, setText } from "./dom.js";
 import { age, size, valueText } from "./format.js";
 import { seriesLabel } from "./grouping.js";
 
@@ -56,7 +56,7 @@ export class Inspector {
     this.element = h(
       "aside",
       { class: "inspector", "aria-label": `Topic ${topic}` },
-      h("div", { class: "head" }, h("h2", null, topic), h("a", { class: "button", href: context.href({ view: "topics", q: context.route.q }), "aria-label": "Close" }, "Close")),
+      h("div", { class: "head" }, h("h2", null, ...levelsOf(topic)), h("a", { class: "button", href: context.href({ view: "topics", q: context.route.q }), "aria-label": "Close" }, "Close")),
       this.facts,
       h("h3", null, "Payload"),
       this.payload,
@@ -107,10 +107,10 @@ export class Inspector {
             h("li", null, h("a", { href: this.#context.href({ view: "chart", r: one.key }) }, seriesLabel(one)), h("span", null, `${valueText(one.value, one.quantity)}${one.unit ? ` ${one.unit}` : ""}`)),
           )),
     );
+    const before = this.#messages.slice(1);
     this.earlier.replaceChildren(
-      ...this.#messages
-        .slice(1)
-        .map((one) => h("li", null, h("span", { class: "when" }, one.timestamp === null ? "retained" : new Date(one.timestamp * 1000).toLocaleTimeString()), h("code", null, payloadLines(one).replace(/\s+/g, " ").slice(0, 200)))),
+      ...(before.length === 0 ? [h("li", { class: "none" }, "None that is kept.")] : []),
+      ...before.map((one) => h("li", null, h("span", { class: "when" }, one.timestamp === null ? "retained" : new Date(one.timestamp * 1000).toLocaleTimeString()), h("code", null, payloadLines(one).replace(/\s+/g, " ").slice(0, 200)))),
     );
   }
 }

@@ -32,6 +32,8 @@ import { TopicsView } from "./topicsview.js";
 // Eyes follow no more than a few changes a second; the gateway merges what comes faster.
 const INTERVAL = 0.5;
 const DRAW_MS = 250;
+// Devices that are new get their names together.
+const NAMES_MS = 30000;
 
 // First of all: a token in the address is gone from it before anything else runs.
 const credentials = new Credentials();
@@ -147,8 +149,12 @@ function follow(topics, role) {
   loadDevices();
 }
 
+let asked = -Infinity;
+
 /** Names and areas of devices, where the gateway keeps them. */
 async function loadDevices() {
+  store.unnamed = false;
+  asked = performance.now();
   /** @type {Record<string, string>} */
   const headers = credentials.token ? { Authorization: `Bearer ${credentials.token}` } : {};
   try {
@@ -192,6 +198,7 @@ function drawSoon() {
 function draw() {
   due = false;
   drawn = performance.now();
+  if (store.unnamed && drawn - asked > NAMES_MS) loadDevices();
   header.render();
   banners.show(bannersNow());
   shown?.view.render();

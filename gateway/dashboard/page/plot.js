@@ -3,7 +3,7 @@
  */
 
 import { rangeAround, timeLabels } from "./axis.js";
-import { holesIn } from "./buffer.js";
+import { holesIn, lonelyIn } from "./buffer.js";
 import { Gestures } from "./gestures.js";
 
 /** @typedef {import("./buffer.js").SlotBuffer} SlotBuffer */
@@ -37,6 +37,9 @@ function colour(element, opacity = 1) {
 function sizeIn(parent) {
   return { width: Math.max(200, parent.clientWidth - 2 * MARGIN), height: Math.max(160, parent.clientHeight - 2 * MARGIN) };
 }
+
+/** Points only where there would be nothing to be seen of a value. @param {any} plot @param {number} index */
+const lonely = (plot, index) => lonelyIn(plot.data[index]);
 
 /**
  * Where something is missing the ground is shaded: a line that just ends says less.
@@ -89,7 +92,7 @@ export class Plot {
       const scale = `y${unit ?? ""}`;
       const paths = stepped ? library.paths.stepped({ align: 1 }) : undefined;
       const bound = { scale, width: 0, points: { show: false }, stroke: "transparent" };
-      return [bound, bound, { scale, width: 2, stroke: () => colour(swatch), paths, points: { show: false } }];
+      return [bound, bound, { scale, width: 2, stroke: () => colour(swatch), paths, points: { show: true, size: 6, filter: lonely } }];
     });
     this.#plot = new library(
       {

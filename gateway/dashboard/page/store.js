@@ -45,6 +45,8 @@ import { Trend } from "./trend.js";
  * @property {Map<string, Series>} series
  */
 
+// What stands over readings of topics of one level, which name no device.
+const NO_DEVICE = "No device";
 const MOST_TOPICS = 20000;
 const MOST_SERIES = 20000;
 const MOST_OUTAGES = 200;
@@ -66,6 +68,8 @@ export class Store {
   /** What the gateway itself missed, oldest first: a chart that is opened later has holes there too. */
   /** @type {{time: number, reason: string, topics: string[]}[]} `topics` is empty where they are not known */
   outages = [];
+  /** Whether a device has come of which nobody has said what it is called. */
+  unnamed = false;
   /** Whether the gateway decodes payloads itself. */
   decoded = false;
   /** @type {Map<string, {name?: string, area?: string}>} what the gateway knows about devices beside their readings */
@@ -187,9 +191,10 @@ export class Store {
     if (device === undefined) {
       const facts = this.#facts.get(id);
       const state = this.#states.get(id);
+      if (facts === undefined) this.unnamed = true;
       device = {
         id,
-        name: facts?.name || id,
+        name: facts?.name || id || NO_DEVICE,
         area: facts?.area || "",
         root: areaOf(id, topic),
         state: state?.state ?? null,

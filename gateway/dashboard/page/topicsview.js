@@ -2,7 +2,7 @@
  * Every topic with its newest value: what arrives, before anybody gives it a meaning.
  */
 
-import { arrange, h, setAttribute, setText } from "./dom.js";
+import { arrange, h, levelsOf, setAttribute, setText } from "./dom.js";
 import { age, number, valueText } from "./format.js";
 import { Inspector } from "./inspector.js";
 
@@ -16,14 +16,6 @@ export function payloadText({ data, encoding, too_large, size }) {
   if (too_large) return `${size} bytes: too large to be sent`;
   if (encoding === "base64") return `${data} (base64)`;
   return typeof data === "string" ? data : JSON.stringify(data);
-}
-
-/**
- * A topic that breaks behind its slashes, where it has to.
- * @param {string} topic
- */
-function breakable(topic) {
-  return topic.split("/").flatMap((level, index, all) => (index < all.length - 1 ? [`${level}/`, h("wbr")] : [level]));
 }
 
 export class TopicsView {
@@ -121,7 +113,7 @@ export class TopicsView {
   #row(name) {
     let row = this.#rows.get(name);
     if (row === undefined) {
-      const link = h("a", { href: this.#context.href({ view: "topics", topic: name, q: this.#context.route.q }) }, ...breakable(name));
+      const link = h("a", { href: this.#context.href({ view: "topics", topic: name, q: this.#context.route.q }) }, ...levelsOf(name));
       const cells = { value: h("td", { class: "value" }), unit: h("td", { class: "unit" }), age: h("td", { class: "age" }) };
       row = { row: h("tr", null, h("th", { scope: "row", class: "topic" }, link), cells.value, cells.unit, cells.age), link, ...cells, version: -1 };
       this.#rows.set(name, row);
@@ -143,7 +135,7 @@ export class TopicsView {
       const single = plain && topic.series.length === 1;
       setText(row.value, single ? valueText(only.value, only.quantity) : typeof data === "number" ? number(data) : payloadText(topic.message).slice(0, 300));
       setAttribute(row.value, "class", plain ? "value" : "value long");
-      setText(row.unit, topic.series.length === 1 ? (only.unit ?? "") : "");
+      setText(row.unit, single ? (only.unit ?? "") : "");
       setAttribute(row.row, "class", topic.stale ? "stale" : null);
     }
     const { timestamp } = topic.message;
