@@ -28,6 +28,11 @@ def address_fault(address: str) -> str | None:
     return f'"{address}" is no address, {expected}'
 
 
+def is_host_name(text: str) -> bool:
+    """Whether `text` may be the name of a host, in ASCII (RFC 1123, 2.1; underscores are met in the field)."""
+    return _HOST_NAME.fullmatch(text) is not None
+
+
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches a listener on `address`: loopback, `localhost` or a Unix socket."""
     if address.startswith(UNIX) or address.lower() == "localhost":
@@ -100,11 +105,22 @@ def url_fault(url: str) -> str | None:
     return _parts_fault(url, parts, port, expected)
 
 
+def _host_fault(host: str) -> bool:
+    """Whether nobody could look `host` up: it has an empty or an overlong label, or characters that no name has."""
+    try:
+        ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return True
+    return not is_host_name(ascii_host) and _ip(host) is None
+
+
 def _parts_fault(url: str, parts: SplitResult, port: int | None, expected: str) -> str | None:
     if parts.scheme == "unix":
         return None if parts.path and not parts.netloc else f'"{url}" names no file, expected unix:///path/of/socket'
     if not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
         return f'"{url}" names no host, {expected}'
+    if _host_fault(parts.hostname):
+        return f'"{parts.hostname}" cannot be the name of a host, {expected}'
     if port == 0:
         return f'"{url}" has port 0, {expected}'
     if parts.fragment or parts.query or (parts.scheme in ("mqtt", "mqtts") and parts.path not in ("", "/")):
@@ -126,6 +142,8 @@ def nats_url_fault(url: str) -> str | None:
         return f'"{url}" has no known scheme, {expected}'
     if not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
         return f'"{url}" names no host, {expected}'
+    if _host_fault(parts.hostname):
+        return f'"{parts.hostname}" cannot be the name of a host, {expected}'
     if port == 0:
         return f'"{url}" has port 0, {expected}'
     if parts.fragment or parts.query or parts.path not in ("", "/"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.config.kinds import Leaf, Many, describe
+from gateway.config.leaf import Leaf, Many, describe
 from gateway.config.model import Config
 from gateway.config.positions import Path
 from gateway.config.report import Report

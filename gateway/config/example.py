@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.config.kinds import Leaf
+from gateway.config.leaf import Leaf
 from gateway.config.model import Config
 from gateway.config.rows import Key, Table, Tables, keys
 

@@ -24,7 +24,7 @@ def check_files(config: Config, report: Report) -> None:
             _check_pair(listen.tls.certificate, listen.tls.key, tls, report)
             _check_authority(listen.tls.client_ca, (*tls, "client_ca"), report)
     _check_nats(config, report)
-    if config.auth.tokens_file is not None and config.auth.tokens_file.exists():
+    if config.auth.tokens_file is not None and not _is_missing(config.auth.tokens_file):
         # One that is not there holds no token yet: `token new` makes it.
         _readable(config.auth.tokens_file, ("auth", "tokens_file"), report)
     if config.auth.jwt is not None:
@@ -40,6 +40,16 @@ def _check_nats(config: Config, report: Report) -> None:
     _check_authority(settings.tls.ca, (*path, "tls", "ca"), report)
     if settings.tls.certificate:
         _check_pair(settings.tls.certificate, settings.tls.key, (*path, "tls"), report)
+
+
+def _is_missing(file: FilePath) -> bool:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass  # what is wrong with it shows when it is read
+    return False
 
 
 def _readable(file: FilePath | None, path: Path, report: Report) -> bool:

@@ -1,19 +1,15 @@
-"""The kinds of value a key can want: how each is read from TOML, and shown in TOML.
-
-A kind's `parse` takes what tomli returned and raises `ValueError` saying only what is wrong; what was expected is
-the kind's own word, so that both always stand in the message.
-"""
+"""The kinds of value a key can want, each a function that makes one; see `leaf` for what a kind is."""
 
 import ipaddress
-import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import tomli
 
+from gateway.config.leaf import Leaf, Many, describe, quote
 from gateway.topics import validate_filter
 from gateway.units import format_duration, format_percent, format_size, parse_duration, parse_percent, parse_size
 
@@ -24,44 +20,6 @@ _ORIGIN = re.compile(
     r"(?::(?:[0-9]{1,5}|\*))?/?",
     re.IGNORECASE,
 )
-
-
-class Leaf(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of plain value.
-
-    `expected` ends the sentence "…, expected". `blank` stands in for a required key that is missing, so that the
-    rest of the table can still be looked at. `from_text` turns the text of an environment variable into what TOML
-    would have held.
-    """
-
-    expected: str
-    parse: Callable[[object], Any]
-    show: Callable[[Any], str] = lambda value: quote(str(value))
-    from_text: Callable[[str], object] = str
-    blank: Any = ""
-
-
-def quote(text: str) -> str:
-    """Write text as a TOML basic string."""
-    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def describe(value: object) -> str:
-    """Name a TOML value in a message: texts quoted and cut, tables and arrays by their kind."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            return quote(value if len(value) <= 60 else value[:57] + "...")
-        case int() | float():
-            return f"{value:.60}" if isinstance(value, float) else str(value)[:60]
-        case dict():
-            return "a table"
-        case list():
-            return "a list"
-        case _:
-            return "a date or time"
 
 
 def _text(value: object) -> str:
@@ -156,13 +114,19 @@ def number() -> Leaf:
     return Leaf(expected="a number", parse=parse, show=lambda v: f"{v:g}", from_text=from_text, blank=0.0)
 
 
+def _bare(value: float, unit: str, what: str) -> str:
+    """What is wrong with a number in the place of a time or a size: that it has no unit, where one would mend it."""
+    shown = describe(value)
+    return f'{shown} has no unit: write "{shown}{unit}' if 0 <= value < math.inf else f"{shown} is not a {what}"
+
+
 def duration(low: str, high: str) -> Leaf:
     """A time within bounds; seconds."""
     least, most = parse_duration(low), parse_duration(high)
 
     def parse(value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            raise ValueError(f'{describe(value)} has no unit: write "{describe(value)}s" for seconds')
+            raise ValueError(_bare(value, 's" for seconds', "time"))
         seconds = parse_duration(_text(value))
         if not least <= seconds <= most:
             raise ValueError(f"{describe(value)} is out of range")
@@ -178,7 +142,7 @@ def size(low: str, high: str) -> Leaf:
 
     def parse(value: object) -> int:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            raise ValueError(f'{describe(value)} has no unit: write "{describe(value)} B" for bytes')
+            raise ValueError(_bare(value, ' B" for bytes', "size"))
         amount = parse_size(_text(value))
         if not least <= amount <= most:
             raise ValueError(f"{describe(value)} is out of range")
@@ -232,14 +196,6 @@ def auto(leaf: Leaf, *, word: str = "auto", unset: object = None) -> Leaf:
         from_text=from_text,
         blank=unset,
     )
-
-
-class Many(Leaf, frozen=True, kw_only=True):
-    """A list of `item`, read as a tuple; `single` takes one value without brackets as well."""
-
-    item: Leaf
-    least: int = 0
-    single: bool = False
 
 
 def many(leaf: Leaf, *, least: int = 0, single: bool = False) -> Many:

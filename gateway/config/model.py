@@ -91,6 +91,13 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     password_file: Annotated[Path | None, Row(k.path(), "file with the password, re-read at every connect")] = None
     tls: Annotated[UpstreamTls, Row(Table(UpstreamTls), "for mqtts and wss")] = UpstreamTls()
     keepalive: Annotated[float, Row(k.duration("1s", "18h"), "a silent link is given up after 1.5 times this")] = 30.0
+    linger: Annotated[
+        float,
+        Row(
+            k.duration("0s", "1s"),
+            "after messages wait so long before reading more: fewer wake-ups of a small box, for that much delay",
+        ),
+    ] = 0.0
     session_expiry: Annotated[
         float, Row(k.duration("0s", "365d"), "how long the broker keeps our session (MQTT 5)")
     ] = 3600.0
@@ -312,7 +319,9 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     age: Annotated[float, Row(k.duration("0s", "365d"), "how long they are kept in memory")] = 600.0
     disk: Annotated[Path | None, Row(k.path(), "SQLite file, relative to state_dir; empty: none")] = None
-    disk_limit: Annotated[int, Row(k.size("1 MiB", "100 TiB"), "largest size on disk")] = 1024**3
+    disk_limit: Annotated[
+        int, Row(k.size("1 MiB", "100 TiB"), "largest size on disk, with SQLite's write-ahead log")
+    ] = 1024**3
     disk_age: Annotated[float, Row(k.duration("1m", "3650d"), "how long messages are kept on disk")] = 7 * 86400.0
     commit: Annotated[float, Row(k.duration("50ms", "10m"), "how often is written; rarer spares SD cards")] = 10.0
     durable: Annotated[bool, Row(k.flag(), "true: QoS 1 is acknowledged to the broker only once it is on disk")] = False

@@ -1,5 +1,6 @@
 """Reads the configuration file and the pieces beside it in `conf.d`, as one tree that remembers its lines."""
 
+import re
 from pathlib import Path
 
 import tomli
@@ -7,6 +8,8 @@ import tomli
 from gateway.config.positions import key_lines
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.tree import Node, locate, merge
+
+_KEY = re.compile(r"\(('[^'()]*'(?:, '[^'()]*')*),?\)")
 
 
 def read(path: Path) -> Node:
@@ -39,6 +42,13 @@ def _pieces(folder: Path, problems: list[Problem]) -> list[Path]:
         return []
 
 
+def _words(message: str) -> str:
+    """What tomli says, with keys as people write them, and of a key that is set twice the reason."""
+    if message == "Cannot overwrite a value":
+        return "Cannot overwrite a value: the key is set above already"
+    return _KEY.sub(lambda found: "[" + found[1].replace("'", "").replace(", ", ".") + "]", message)
+
+
 def _read_file(path: Path, problems: list[Problem]) -> Node | None:
     try:
         data = path.read_bytes()
@@ -55,7 +65,7 @@ def _read_file(path: Path, problems: list[Problem]) -> Node | None:
     try:
         return locate(tomli.loads(document), str(path), key_lines(document))
     except tomli.TOMLDecodeError as error:
-        message = f"not TOML: {error.msg} (column {error.colno})"
+        message = f"not TOML: {_words(error.msg)} (column {error.colno})"
         problems.append(Problem(str(path), error.lineno, "", message))
     except RecursionError:
         problems.append(Problem(str(path), 1, "", "tables or arrays nested too deeply"))

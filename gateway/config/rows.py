@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from gateway.config.kinds import Leaf
+from gateway.config.leaf import Leaf
 
 
 class Table(msgspec.Struct, frozen=True):

@@ -1,11 +1,13 @@
 """What does not go together, and where clients would be in danger."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.configfolder import Folder
 
-from gateway.config.addresses import address_fault, endpoint, is_loopback, overlapping, url_fault
+from gateway.config.addresses import address_fault, endpoint, is_loopback, nats_url_fault, overlapping, url_fault
 
 IN_THE_CLEAR = (
     "would send values and tokens in the clear. Choose: tls = {…} (make one: sensor-gateway certificate new) · "
@@ -223,6 +225,24 @@ class TestAnonymous:
         (problem,) = folder.problems('[[role]]\nname = "operator"')
         assert problem.startswith('config.toml: auth.anonymous: "local" gives visitors on this box the role viewer')
         assert folder.load('auth.anonymous = ""\n[[role]]\nname = "operator"').role[0].name == "operator"
+
+
+@pytest.mark.parametrize("judge", [url_fault, nats_url_fault])
+@pytest.mark.parametrize("host", ["broker..lan", f"{'x' * 64}.lan", "a_b!", "br\udcffker", ".lan", "${HOST}"])
+def test_what_cannot_be_the_name_of_a_host_is_said_before_anybody_looks_it_up(
+    judge: Callable[[str], str | None], host: str
+) -> None:
+    """An empty label was a fault of the gateway's own in its log, at every try."""
+    scheme = "mqtt" if judge is url_fault else "nats"
+    assert f'"{host.lower()}" cannot be the name of a host, expected ' in (judge(f"{scheme}://{host}:1883") or "")
+
+
+@pytest.mark.parametrize(
+    "host", ["broker", "broker.lan.", "10.0.0.7", "[fe80::1%eth0]", "[::1]", "my_broker", "bücher.example", "温度.lan"]
+)
+def test_names_and_addresses_of_hosts_are_taken(host: str) -> None:
+    assert url_fault(f"mqtt://{host}:1883") is None
+    assert nats_url_fault(f"nats://{host}:4222") is None
 
 
 @given(st.text(max_size=30))

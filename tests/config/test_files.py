@@ -126,3 +126,21 @@ def test_keys_for_nats_are_looked_into_and_never_repeated(folder: Folder, key: s
     assert found.startswith(f"config.toml:2: history.jetstream.{key}: ")
     assert problem in found
     assert "AAAA" not in found
+
+
+def test_tokens_in_a_folder_that_this_user_may_not_look_into_are_a_problem_of_their_key(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was a traceback of check."""
+
+    def refuse(path: Path, *arguments: object, **how: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    stat, read = Path.stat, Path.open
+    monkeypatch.setattr(Path, "stat", lambda path, **how: refuse(path) if path.name == "tok" else stat(path, **how))
+    monkeypatch.setattr(
+        Path, "open", lambda path, *how, **more: refuse(path) if path.name == "tok" else read(path, *how, **more)
+    )
+    (problem,) = folder.problems('[auth]\ntokens_file = "tok"')
+    assert problem.startswith("config.toml:2: auth.tokens_file: ")
+    assert "tok cannot be read: Permission denied, expected a file that this user may read" in problem

@@ -58,6 +58,9 @@ anonymous = "nobody"
     ("text", "problem"),
     [
         ('gateway.nmae = "x"', 'gateway.nmae: unknown key, did you mean "name"?'),
+        ("gateway.drain = -3", 'gateway.drain: -3 is not a time, expected a time from "0s" to "1h"'),
+        ("gateway.drain = nan", 'gateway.drain: nan is not a time, expected a time from "0s" to "1h"'),
+        ("limits.payload = -1", 'limits.payload: -1 is not a size, expected a size from "1 B" to "256 MiB"'),
         ("[gatewya]", 'gatewya: unknown key, did you mean "gateway"?'),
         ("gateway.port = 1", "gateway.port: unknown key, did you mean listen.port?"),
         ("port = 1", "port: unknown key, did you mean listen.port?"),
@@ -137,6 +140,18 @@ anonymous = "nobody"
 def test_a_mistake_says_what_is_wrong_and_what_was_expected(folder: Folder, text: str, problem: str) -> None:
     (line,) = folder.problems(f"# a first line\n{text}\n")
     assert line.startswith(f"config.toml:2: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a = 1\na = 2", "Cannot overwrite a value: the key is set above already (column 6)"),
+        ("[gateway]\n[gateway]", "Cannot declare [gateway] twice (column 9)"),
+        ("[a.b]\n[a.b]", "Cannot declare [a.b] twice (column 5)"),
+    ],
+)
+def test_what_is_there_twice_is_named_as_it_is_written(folder: Folder, text: str, problem: str) -> None:
+    assert folder.problems(text) == [f"config.toml:2: not TOML: {problem}"]
 
 
 def test_a_key_pasted_in_place_of_its_path_is_not_repeated(folder: Folder) -> None:
