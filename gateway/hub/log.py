@@ -54,20 +54,23 @@ class Recent(NamedTuple):
 class Log(Protocol):
     """What every log offers. `open` comes first, `close` last.
 
-    `epoch` names the run of offsets; while `suspect` is set (the wall clock is wrong), age deletes nothing. What is in
-    memory is answered within the call, the rest later, in a turn of the loop of its own; a callback is called exactly
-    once. Whatever a log hands on stays in memory long enough that a reader at the newest page finds it there: `near`
-    says from where on.
+    `epoch` names the run of offsets; where it becomes another one, offsets go on. While `suspect` is set (the wall
+    clock is wrong), age deletes nothing. What is in memory is answered within the call, the rest later, in a turn of
+    the loop of its own; a callback is called exactly once. Whatever a log hands on stays in memory long enough that a
+    reader at the newest page finds it there: `near` says from where on.
     """
 
     epoch: str
     suspect: bool
 
     def open(self) -> Recent:
-        """Take up where the last run ended. May block for a second; never raises for what a disk does."""
+        """Take up where the last run ended. May block for a second, for 20 where a disk hangs; never raises for it."""
 
-    def close(self) -> None:
-        """Store what waits, and end."""
+    def close(self, seconds: float = 5.0) -> None:
+        """Store what waits, and end; within `seconds`, whatever a disk does."""
+
+    def names(self, epoch: str, offset: int) -> bool:
+        """Whether an offset of `epoch` is one of this log's: of the present one, or handed on under a former one."""
 
     @property
     def newest(self) -> int:
@@ -118,8 +121,11 @@ class MemoryLog:
     def open(self) -> Recent:
         return Recent([], [])
 
-    def close(self) -> None:
+    def close(self, seconds: float = 5.0) -> None:
         """Nothing is kept."""
+
+    def names(self, epoch: str, offset: int) -> bool:
+        return epoch == self.epoch
 
     @property
     def newest(self) -> int:

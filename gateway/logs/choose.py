@@ -74,8 +74,9 @@ def make_log(
     name: str = "",
     busy: Callable[[], bool] = lambda: False,
     upstream: str = "",
+    parted: Callable[[], None] = lambda: None,
 ) -> Made:
-    """The log behind `[history]`; `memory` is its bound in bytes.
+    """The log behind `[history]`; `memory` is its bound in bytes. `parted` is called when its epoch is another one.
 
     For a shared one: `name` is the gateway's, `busy` says that the hub cannot take more, `upstream` names what devices
     put into it themselves. Raises GatewayError where a library is missing.
@@ -112,5 +113,6 @@ def make_log(
         commit=history.commit,
         durable=history.durable,
         loop=loop,
+        parted=parted,
     )
     return Made(log, lambda: DiskHistory(log, loop=loop))

@@ -12,8 +12,8 @@ from gateway.hub.message import Message
 from gateway.hub.series import Buckets, Query, Row, Series, Source, rows_by_minute
 from gateway.logs.blocks import DamagedBlock
 from gateway.logs.history import EVERY, LIMIT, LONG, MOST, PAUSE, SLICE, WAITING, Revive, answered, fill, revive_path
+from gateway.logs.historyfile import MinuteRow
 from gateway.logs.sqlite import SqliteLog
-from gateway.logs.store import MinuteRow
 
 logger = logging.getLogger("gateway.history")
 

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gateway.logs.ending import ended
+from gateway.logs.ending import FAULT, ended, tell_fault
 from gateway.logs.natsclient import API, Msg, NatsClient, Refusal, Unanswered
 from gateway.logs.stream import SECOND
 
@@ -88,6 +88,10 @@ class Follower:
             except (Unanswered, Refusal) as error:
                 logger.debug("history: not following the stream: %s", error)
                 await self._unsubscribe()
+            except Exception as failure:
+                tell_fault(failure)
+                await self._unsubscribe()
+                await asyncio.sleep(FAULT)
             await asyncio.sleep(RETRY)
 
     async def _begin(self) -> str:

@@ -1,5 +1,6 @@
 """What comes back from the stream, on its way to the hub: offsets, the window in memory, and ended terms."""
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -63,6 +64,7 @@ class Intake:
         self._sink = sink
         self._callbacks = callbacks
         self._clock = clock
+        self._progress = asyncio.Event()
 
     def begin(self, offset: int) -> None:
         """Go on behind `offset`."""
@@ -94,6 +96,13 @@ class Intake:
                 kept, handed, size = [], [], 0
                 told.pop()()
         self._hand(kept, handed, size)
+        self._progress.set()
+
+    async def reached(self, offset: int) -> None:
+        """Return once the record at `offset` was taken in."""
+        while self.taken < offset:
+            self._progress.clear()
+            await self._progress.wait()
 
     def message(self, record: Record, told: list[Callable[[], None]] | None = None) -> Message | None:
         """The message of a record, None where it is none for viewers. `told`: the record is new; who is to hear of it

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gateway.errors import GatewayError
-from gateway.logs.ending import ended
+from gateway.logs.ending import FAULT, ended, tell_fault
 from gateway.logs.natsclient import API, NOT_FOUND, NatsClient, Refusal, Unanswered
 
 logger = logging.getLogger("gateway.upstream")
@@ -164,6 +164,9 @@ class Lease:
             except (Unanswered, Refusal) as error:
                 logger.debug("upstream %s: its lease: %s", self._key, error)
                 pause = RETRY
+            except Exception as failure:
+                tell_fault(failure)
+                pause = FAULT
             await asyncio.sleep(pause)
 
     async def _look(self) -> float:

@@ -20,6 +20,8 @@ import msgspec
 from gateway.errors import GatewayError
 
 RESERVE = 65_536
+WITHOUT_END = 1 << 62
+"""Reserved where nothing could be: the offsets of such a run end with it, and nothing of it is stored."""
 NAME = "offsets"
 MACHINE_ID = Path("/etc/machine-id")
 PATIENCE = 5.0  # seconds that a run waits for the one before it to end
@@ -47,11 +49,11 @@ class Resumed(NamedTuple):
 
 
 class Offsets:
-    """Reserves offsets in blocks of 65,536.
+    """Reserves offsets in blocks of at least 65,536.
 
     The file has its full size from the beginning and is overwritten in place, so that a full disk cannot keep the mark
     from moving; two slots are written in turn, so that a torn write leaves the other. It is locked for the run, so
-    that two gateways cannot give the same offsets. `reserve` may be called from two threads.
+    that two gateways cannot give the same offsets. `reserve`, `inexact` and `stop` may come from several threads.
     """
 
     def __init__(self, folder: Path, *, machine_id: Path = MACHINE_ID) -> None:
@@ -92,15 +94,24 @@ class Offsets:
             elif newest > last_stored and found.stopped is None:
                 skipped = last_stored + 1, newest
         self._record = msgspec.structs.replace(record, mark=newest, stopped=None, exact=exact)
-        self.reserve(newest, record.epoch)
+        self.reserve(newest, record.epoch, RESERVE)
         return Resumed(record.epoch, newest, skipped, record.exact)
 
-    def reserve(self, used: int, epoch: str) -> None:
-        """Let the block of offsets after `used` be used under `epoch`. Returns once that is on disk. Raises OSError."""
+    def reserve(self, used: int, epoch: str, size: int) -> None:
+        """Let the `size` offsets after `used` be used under `epoch`. Returns once that is on disk. Raises OSError.
+
+        Under an epoch that is not the record's, more than what is stored may have been handed on already.
+        """
         with self._lock:
-            if used + RESERVE > self.reserved:
-                self._write(msgspec.structs.replace(self._record, mark=used + RESERVE, epoch=epoch))
-                self.reserved = used + RESERVE
+            if used + size > self.reserved or epoch != self._record.epoch:
+                exact = self._record.exact and epoch == self._record.epoch
+                self._write(msgspec.structs.replace(self._record, mark=used + size, epoch=epoch, exact=exact))
+                self.reserved = used + size
+
+    def rewrite(self) -> None:
+        """Write what is there already, to learn whether that works. Raises OSError."""
+        with self._lock:
+            self._write(self._record)
 
     def inexact(self) -> None:
         """From now on this run hands on what it has not stored. Raises OSError."""
@@ -108,11 +119,11 @@ class Offsets:
             if self._record.exact:
                 self._write(msgspec.structs.replace(self._record, exact=False))
 
-    def stop(self, newest: int) -> None:
-        """A clean end: the next run goes on after `newest`. Raises OSError."""
+    def stop(self, newest: int, epoch: str) -> None:
+        """A clean end: the next run goes on in `epoch` after `newest`. Raises OSError."""
         with self._lock:
             if self._file >= 0:
-                self._write(msgspec.structs.replace(self._record, stopped=newest))
+                self._write(msgspec.structs.replace(self._record, stopped=newest, epoch=epoch))
 
     def release(self) -> None:
         """Let another run have the file."""

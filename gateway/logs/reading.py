@@ -58,7 +58,7 @@ class Reader:
 
     async def since(self, time: float) -> int | None:
         """The first sequence that was stored at or after a Unix time; None where there is none."""
-        start = datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
+        start = datetime.fromtimestamp(max(0.0, time), UTC).isoformat().replace("+00:00", "Z")
         found = await self._get({"start_time": start, "batch": 1})
         return found[0].offset if found else None
 

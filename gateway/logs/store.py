@@ -1,4 +1,4 @@
-"""The SQLite file of the history: its schema, and everything that writes to it. Used by one thread.
+"""Everything that writes to the SQLite file of the history. Used by one thread.
 
 Messages lie in blocks; `span` is the small index of them by offset, `block` holds names of topics and bodies. Small
 commits are merged into one block once they add up, so that the index stays small. `hole` names ranges of offsets that
@@ -7,118 +7,29 @@ no block has, `minute` the rows of series that a chart asked for.
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from gateway.hub.message import Message
 from gateway.hub.ring import BLOCK
 from gateway.logs.blocks import Packed, pack
+from gateway.logs.gate import Gate
+from gateway.logs.historyfile import APPLICATION, BUSY, FRAME_HEADER, PAGE, SCHEMA, WAL_HEADER, Hole, MinuteRow, NotOurs
 
-APPLICATION = 0x53474C31
-VERSION = 1
-PAGE = 4096
-WAL_HEADER = 32
-FRAME_HEADER = 24
 LARGEST = 2 * BLOCK  # messages of a block
 SMALL = 64  # messages of a block that is worth merging with its neighbours
-BUSY = 5.0  # seconds to wait for a checkpoint of the other connection
-
-_SCHEMA = f"""
-PRAGMA page_size = {PAGE};
-PRAGMA auto_vacuum = INCREMENTAL;
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
-CREATE TABLE span (
-    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, since REAL, until REAL, lived REAL NOT NULL, size INTEGER NOT NULL
-);
-CREATE TABLE block (first INTEGER PRIMARY KEY, topics BLOB NOT NULL, body BLOB NOT NULL);
-CREATE TABLE hole (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, reason TEXT NOT NULL, empty INTEGER NOT NULL);
-CREATE TABLE run (id INTEGER PRIMARY KEY, boot TEXT NOT NULL, monotonic REAL NOT NULL, lived REAL NOT NULL,
-    after INTEGER NOT NULL);
-CREATE TABLE series (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, low INTEGER NOT NULL, high INTEGER NOT NULL);
-CREATE TABLE minute (series INTEGER, minute INTEGER, at REAL, min REAL, max REAL, last REAL, samples INTEGER,
-    PRIMARY KEY (series, minute)) WITHOUT ROWID;
-"""
-
-
-class Hole(NamedTuple):
-    """Offsets `first` to `last` are in no block; `empty` where they are known to have named nothing."""
-
-    first: int
-    last: int
-    reason: str
-    empty: bool
-
-
-class MinuteRow(NamedTuple):
-    """One minute of a series: Unix time of the last value, smallest, largest, last, how many."""
-
-    minute: int
-    at: float
-    min: float
-    max: float
-    last: float
-    samples: int
-
-
-class NotOurs(sqlite3.DatabaseError):
-    """The file is a database, but not this one's."""
-
-
-def damaged(error: Exception) -> bool:
-    """Whether an error means that the file itself is broken, rather than the disk full or gone for now."""
-    return isinstance(error, NotOurs) or getattr(error, "sqlite_errorcode", 0) & 0xFF in (
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    )
-
-
-def boot_id() -> str:
-    """The kernel's name for this boot: the monotonic clock counts on within one only (proc(5))."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
-        return ""
-
-
-def torn(path: Path) -> bool:
-    """Whether the write-ahead log was cut off: it ends within a frame, as none does that was only not closed.
-
-    A frame is a header and a page, behind the log's own header (SQLite, "WAL-mode File Format").
-    """
-    try:
-        size = os.stat(f"{path}-wal").st_size
-    except OSError:
-        return False  # there is none, or nothing at all can be read
-    return size == 0 or (size - WAL_HEADER) % (FRAME_HEADER + PAGE) != 0
-
-
-def aside(path: Path) -> Path:
-    """Move a broken file and its companions out of the way, never to be deleted by us. Raises OSError."""
-    stamp = time.strftime("%Y%m%dT%H%M%S")
-    target = path.with_name(f"{path.name}.broken-{stamp}")
-    number = 1
-    while target.exists():
-        number += 1
-        target = path.with_name(f"{path.name}.broken-{stamp}-{number}")
-    for ending in ("", "-wal", "-shm"):
-        try:
-            os.rename(f"{path}{ending}", f"{target}{ending}")
-        except FileNotFoundError:
-            continue  # it has no such companion
-    return target
+READERS = 1.0  # seconds to wait for those who read, who take 0.2 s at most
+VACUUM = 256  # pages given back to the file system at a commit at most
 
 
 class Store:
-    """The writing side. `limit` in bytes, `age` in seconds that the gateway has lived.
+    """The writing side. `limit` in bytes, `age` in seconds that the gateway has lived; `gate` keeps readers off.
 
     Age is counted on the monotonic clock and within one boot: a step of the wall clock deletes nothing, and neither
     does the time that a box was off.
     """
 
-    def __init__(self, path: Path, *, limit: int, age: float, boot: str) -> None:
+    def __init__(self, path: Path, *, limit: int, age: float, boot: str, gate: Gate | None = None) -> None:
         self.path = path
         self.limit = limit
         self.age = age
@@ -126,11 +37,13 @@ class Store:
         self.written = 0
         self.commits = 0
         self._boot = boot
+        self._gate = gate or Gate()
         self._lived = 0.0
         self._lived_at = 0.0
         self._tail: list[Message] = []
         self._tail_firsts: list[int] = []
         self._wal = max(16 * PAGE, min(4 * 1024**2, limit // 16))
+        self._fold_at = 2 * self._wal
         self._connection: sqlite3.Connection | None = None
 
     @property
@@ -164,7 +77,7 @@ class Store:
         if tables and application != APPLICATION:
             raise NotOurs("it is another program's database")
         if not tables:
-            db.executescript(_SCHEMA)
+            db.executescript(SCHEMA)
         db.execute("PRAGMA journal_mode = WAL")
         # Synced at every commit: they are rare, or they are what `durable` promises.
         db.execute("PRAGMA synchronous = FULL")
@@ -230,6 +143,7 @@ class Store:
             self._expire(lived)
         self._tail, self._tail_firsts = tail, firsts
         self.commits += 1
+        self._fold()
 
     def put_minutes(self, series: str, low: int, high: int, rows: Sequence[MinuteRow], *, backward: bool) -> None:
         """Merge rows into a series, which from now on covers the offsets after `low` up to `high`."""
@@ -315,9 +229,34 @@ class Store:
             [(since,)] = db.execute("SELECT min(since) FROM span")
             if since is not None:
                 db.execute("DELETE FROM minute WHERE minute < ?", (int(since // 60),))
+        self._shrink()
+
+    def _fold(self) -> None:
+        """Have the write-ahead log read back whole where it has outgrown its part of the limit.
+
+        SQLite does so by itself only in a moment in which nobody reads, and there may be none for hours.
+        """
+        size = os.stat(f"{self.path}-wal").st_size
+        if size <= self._fold_at:
+            return
+        folded = False
+        with self._gate.alone(READERS) as alone:
+            if alone:
+                # Another process may be copying all of it: no commit shall wait for that.
+                self.db.execute("PRAGMA busy_timeout = 0")
+                [(busy, _, _)] = self.db.execute("PRAGMA wal_checkpoint(RESTART)")
+                self.db.execute(f"PRAGMA busy_timeout = {int(BUSY * 1000)}")
+                folded = not busy
+        self._fold_at = 2 * self._wal if folded else size + self._wal
+
+    def _shrink(self) -> None:
+        """Give pages back to the file system where the file is larger than it may be: its limit was lowered."""
+        db = self.db
         [(pages,)] = db.execute("PRAGMA page_count")
-        if pages * PAGE > self.limit:
-            db.execute("PRAGMA incremental_vacuum(256)")
+        [(free,)] = db.execute("PRAGMA freelist_count")
+        # Each step of this statement is a row without a column, of which Python fetches one and no more.
+        for _ in range(min(VACUUM, free, pages - self.limit // PAGE)):
+            db.execute("PRAGMA incremental_vacuum(1)")
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self.db)

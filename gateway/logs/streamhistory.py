@@ -8,6 +8,7 @@ from functools import partial
 from gateway.hub.message import Message
 from gateway.hub.ring import BLOCK
 from gateway.hub.series import Query, Series
+from gateway.logs.ending import tell_fault
 from gateway.logs.history import WAITING, answered, from_memory
 from gateway.logs.jetstream import JetStreamLog
 from gateway.logs.natsclient import Refusal, Unanswered
@@ -61,6 +62,9 @@ class StreamHistory:
                         complete = complete and whole
             except (TimeoutError, Unanswered, Refusal) as error:
                 logger.debug("history: a series is not complete: %s", error)
+                complete = False
+            except Exception as failure:
+                tell_fault(failure)  # whoever asked is answered all the same
                 complete = False
         fetched.sort(key=lambda message: message.offset)
         older = [fetched[n : n + BLOCK] for n in range(0, len(fetched), BLOCK)]

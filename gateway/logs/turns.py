@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from gateway.hub.message import Message
-from gateway.logs.ending import ended
+from gateway.logs.ending import Tasks
 from gateway.logs.lease import Bucket, Lease
 from gateway.logs.natsclient import NatsClient
 from gateway.logs.records import Identity, Records
@@ -57,7 +56,7 @@ class Holdings:
         self._caught_up = caught_up
         self._recent = recent
         self._campaigns: dict[str, Campaign] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(loop)
         self._stored = 0  # by writers that have ended
         self._retries = 0
 
@@ -161,7 +160,7 @@ class Holdings:
         """The record with which a term begins came back."""
         writer = self.writers.get(upstream)
         if writer is not None and writer.term == term:
-            self._spawn(self._begin(upstream, writer), f"log-turn-{upstream}")
+            self._tasks.begin(self._begin(upstream, writer), f"log-turn-{upstream}")
 
     async def stop(self) -> None:
         """End all, without giving anything back."""
@@ -171,7 +170,7 @@ class Holdings:
             if campaign.lease is not None:
                 await campaign.lease.stop()
         self._campaigns.clear()
-        await ended(self._tasks)
+        await self._tasks.end()
 
     def _granted(self, upstream: str, term: int) -> None:
         campaign = self._campaigns.get(upstream)
@@ -190,7 +189,7 @@ class Holdings:
     def _lost(self, upstream: str) -> None:
         writer = self.writers.get(upstream)
         if writer is not None:
-            self._spawn(self._dismiss(upstream, writer), f"log-dismiss-{upstream}")
+            self._tasks.begin(self._dismiss(upstream, writer), f"log-dismiss-{upstream}")
             del self.writers[upstream]
         campaign = self._campaigns.get(upstream)
         if campaign is not None:
@@ -202,8 +201,3 @@ class Holdings:
         if self.writers.get(upstream) is writer:
             del self.writers[upstream]
         await writer.stop()
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = self._loop.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

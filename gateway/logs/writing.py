@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from gateway.hub.message import Message
-from gateway.logs.ending import ended
+from gateway.logs.ending import FAULT, ended, tell_fault
 from gateway.logs.natsclient import Msg, NatsClient, Outgoing, Refusal, Unanswered, answer_of
 from gateway.logs.records import HEADER, MESSAGE_ID, ROOM, Records, message_id
 
@@ -213,6 +213,9 @@ class Writer:
                     return
                 if refusal.number != _INCOMPLETE:
                     self._warn(f"the stream refuses messages: {refusal}; those of {self.upstream} wait")
+            except Exception as failure:
+                tell_fault(failure)
+                await asyncio.sleep(FAULT)
             self.retries += 1
             await asyncio.sleep(PAUSE)
 

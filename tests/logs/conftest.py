@@ -73,6 +73,7 @@ def crash(log):
         log._timer.cancel()
     log.reader.stop(5)
     log.writer.stop(5)
+    log.reserver.stop(5)
     log.shelf.close()
     # Closing the last connection would fold the write-ahead log into the file: copies of both stay as they were.
     folder = log._path.parent
@@ -94,7 +95,7 @@ def crash_fixture():
 async def stored(log):
     """Wait until everything is handed on and on disk."""
     async with asyncio.timeout(10):
-        while log._committed < log._given or log.newest < log._given:  # noqa: ASYNC110 - a thread's doing
+        while log._backlog.waits or log.newest < log._backlog.given:  # noqa: ASYNC110 - a thread's doing
             await asyncio.sleep(0.005)
 
 

@@ -125,6 +125,7 @@ async def test_disk_and_memory_answer_together(disk, stored):
     assert [row[0] for row in series.rows] == [1000.0 + n for n in range(3100)]
 
 
+@pytest.mark.slow
 async def test_a_day_of_a_value_each_second_is_complete_once_it_was_asked_for(disk, stored):
     log, history = await disk(disk_limit=1 << 30)
     day = 86_400

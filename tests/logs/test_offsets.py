@@ -32,14 +32,14 @@ def test_the_first_run_begins_at_one_and_has_a_block_reserved(offsets, tmp_path)
 def test_after_a_clean_stop_no_offset_is_skipped(offsets):
     run = offsets()
     epoch = run.resume(0, exact=True).epoch
-    run.stop(123)
+    run.stop(123, epoch)
     assert offsets().resume(123, exact=True) == (epoch, 123, None, True)
 
 
 def test_after_an_unclean_stop_everything_reserved_is_skipped(offsets):
     run = offsets()
     epoch = run.resume(0, exact=True).epoch
-    run.reserve(RESERVE, epoch)
+    run.reserve(RESERVE, epoch, RESERVE)
     assert offsets().resume(70_000, exact=True) == (epoch, 2 * RESERVE, (70_001, 2 * RESERVE), True)
     # Twice in a row, with nothing stored in between.
     assert offsets().resume(70_000, exact=True) == (epoch, 3 * RESERVE, (70_001, 3 * RESERVE), True)
@@ -48,7 +48,7 @@ def test_after_an_unclean_stop_everything_reserved_is_skipped(offsets):
 def test_a_torn_record_leaves_the_one_before(offsets, tmp_path):
     run = offsets()
     epoch = run.resume(0, exact=True).epoch
-    run.reserve(RESERVE, epoch)
+    run.reserve(RESERVE, epoch, RESERVE)
     file = tmp_path / "offsets"
     data = bytearray(file.read_bytes())
     newest = read(file).number % 2 * 512
@@ -70,7 +70,7 @@ def test_a_lost_file_means_a_new_epoch_above_what_is_stored(offsets, tmp_path, c
 def test_another_machine_means_a_new_epoch(offsets, machine_id):
     run = offsets()
     epoch = run.resume(0, exact=True).epoch
-    run.stop(10)
+    run.stop(10, epoch)
     machine_id.write_text("clone")
     assert offsets().resume(10, exact=True).epoch != epoch
 
@@ -79,14 +79,14 @@ def test_a_machine_without_an_id_keeps_its_epoch(offsets, machine_id):
     machine_id.unlink()
     run = offsets()
     epoch = run.resume(0, exact=True).epoch
-    run.stop(10)
+    run.stop(10, epoch)
     assert offsets().resume(10, exact=True).epoch == epoch
 
 
 def test_renew_changes_the_epoch_and_nothing_else(offsets, tmp_path):
     run = offsets()
     epoch = run.resume(0, exact=True).epoch
-    run.stop(10)
+    run.stop(10, epoch)
     run.release()
     renew(tmp_path)
     resumed = offsets().resume(10, exact=True)

@@ -5,10 +5,11 @@ import sqlite3
 
 import pytest
 from support.conformance import ALL, LogConformance, asked, everything, message, page
+from support.history import publish, publish_noise
 
 from gateway.errors import GatewayError
 from gateway.hub.log import Selection
-from gateway.logs import offsets, shelf
+from gateway.logs import diskpages, offsets
 from gateway.logs.offsets import RESERVE, renew
 
 
@@ -42,25 +43,6 @@ class TestDurableSqliteLog(Sqlite):
 class TestDurableSqliteLogInMemoryOfAFewMessages(Sqlite):
     def make(self, taken):
         return self.make_log(taken, limit=20_000, durable=True)
-
-
-def publish(log, count, topic="t", payload=b"1", **fields):
-    log.append([message(topic, payload, **fields) for _ in range(count)])
-
-
-def publish_noise(log, count, size):
-    """Payloads that do not deflate."""
-    log.append([message(payload=os.urandom(size)) for _ in range(count)])
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - a thread's doing, which sets no event of the loop
-            await asyncio.sleep(0.005)
-
-
-def full(*_):
-    raise sqlite3.OperationalError("database or disk is full")
 
 
 async def test_a_message_is_handed_on_at_once_without_durable_and_after_its_commit_with(make_log, stored, crash):
@@ -234,68 +216,8 @@ async def test_a_write_ahead_log_cut_anywhere_loses_only_what_a_gap_names(make_l
     assert not lost or not any(gap.empty for gap in gaps if lost & set(range(gap.gone[0], gap.gone[1] + 1)))
 
 
-async def test_a_broken_file_is_moved_aside_and_the_stream_goes_on(make_log, stored, tmp_path):
-    log = make_log()
-    publish(log, 500)
-    log.close()
-    file = tmp_path / "state" / "history.db"
-    file.write_bytes(b"this is no database at all" * 1000)
-    log = make_log()
-    assert log.newest == 500
-    publish(log, 5)
-    await stored(log)
-    assert not log.degraded
-    [kept] = (tmp_path / "state").glob("history.db.broken-*")
-    assert kept.read_bytes().startswith(b"this is no database")
-    found, gaps = await everything(log)
-    assert [m.offset for m in found] == list(range(501, 506))
-    assert [gap.gone for gap in gaps] == [(1, 500)]
-
-
-async def test_a_file_that_breaks_while_running_is_moved_aside(make_log, stored, tmp_path):
-    log = make_log(limit=20_000)
-    publish_noise(log, 200, 50)
-    await stored(log)
-    real = log.store.write
-    log.store.write = full  # an error of the disk, and what it leaves behind is no database any more
-    publish_noise(log, 200, 50)
-    await until(lambda: log.degraded)
-    file = tmp_path / "state" / "history.db"
-    file.write_bytes(b"\xff" * file.stat().st_size)
-    log.store.write = real
-    await stored(log)
-    assert list((tmp_path / "state").glob("history.db.broken-*"))
-    assert not log.degraded
-    found, gaps = await everything(log)
-    named = {offset for gap in gaps for offset in range(gap.gone[0], gap.gone[1] + 1)}
-    assert {m.offset for m in found} | named == set(range(1, 401))
-    assert not {m.offset for m in found} & named
-
-
-async def test_a_file_found_broken_by_a_reader_is_moved_aside_too(make_log, stored, tmp_path):
-    log = make_log(limit=20_000)
-    for _ in range(20):
-        publish_noise(log, 200, 500)
-        await stored(log)
-    log.close()
-    file = tmp_path / "state" / "history.db"
-    with file.open("r+b") as data:
-        data.seek(3 * 4096)
-        data.write(b"\xff" * (file.stat().st_size - 8 * 4096))
-    log = make_log(limit=20_000)
-    await everything(log)
-    publish_noise(log, 200, 500)
-    await stored(log)
-    assert list((tmp_path / "state").glob("history.db.broken-*"))
-    assert not log.degraded
-    found, gaps = await everything(log)
-    named = {offset for gap in gaps for offset in range(gap.gone[0], gap.gone[1] + 1)}
-    assert {m.offset for m in found} | named == set(range(1, log.newest + 1))
-    assert {m.offset for m in found} >= set(range(log.newest - 199, log.newest + 1))
-
-
 async def test_looking_for_what_is_rare_keeps_nobody_waiting(make_log, stored, monkeypatch):
-    monkeypatch.setattr(shelf, "SCAN", 0.0)
+    monkeypatch.setattr(diskpages, "SCAN", 0.0)
     log = make_log(limit=20_000)
     for number in range(20):
         log.append([message("rare" if number in (2, 5) and n == 0 else "often") for n in range(100)])
@@ -408,54 +330,11 @@ async def test_a_replay_by_age_reaches_back_to_the_disk(make_log, stored, clock)
     assert await asked(lambda take: log.offset_before(1e9, take)) == 0
 
 
-async def test_a_disk_that_cannot_be_written_leaves_the_stream_and_heals(make_log, stored, tmp_path):
-    log = make_log(durable=True)
-    publish(log, 10)
-    await stored(log)
-    real = log.store.write
-
-    log.store.write = full
-    told = []
-    log.append([message() for _ in range(10)], lambda: told.append(True))
-    await until(lambda: log.degraded)
-    assert (log.newest, told) == (20, [True])
-    publish(log, 5)
-    assert log.newest == 25
-    log.store.write = real
-    await stored(log)
-    assert not log.degraded
-    log.close()
-    log = make_log(limit=1)
-    found, gaps = await everything(log)
-    assert [m.offset for m in found] == list(range(1, 26))
-    assert gaps == []
-
-
-async def test_what_outgrew_memory_while_the_disk_was_full_is_named(make_log, stored):
-    log = make_log(limit=1 << 20)
-    real = log.store.write
-
-    log.store.write = full
-    for _ in range(100):
-        publish_noise(log, 100, 1000)
-        await asyncio.sleep(0)
-    await until(lambda: log.degraded)
-    assert log._unwritten.size <= log._bound
-    log.store.write = real
-    await stored(log)
-    found, gaps = await everything(log)
-    named = {offset for gap in gaps for offset in range(gap.gone[0], gap.gone[1] + 1)}
-    assert len(found) + len(named) == 10_000
-    assert len(found) > 1000
-    assert len(named) > 1000
-    assert log.dropped == len(named)
-
-
 async def test_a_source_waits_while_a_slow_disk_is_behind(make_log, stored):
     log = make_log(durable=True, limit=1 << 20)
     while not log.busy:
         publish(log, 500, payload=b"x" * 1000)
-    assert log._unwritten.size < 3 * log._bound
+    assert log._backlog.ring.size < 3 * log._backlog.limit
     await stored(log)
     assert not log.busy
 
@@ -469,3 +348,15 @@ async def test_pages_from_disk_are_bounded_in_bytes(make_log, stored):
     assert 1 <= len(answer.messages) <= 4
     found, gaps = await everything(log)
     assert (len(found), gaps) == (60, [])
+
+
+@pytest.mark.parametrize("name", ["50 % of #1", "what?", "a%41b"])
+async def test_a_folder_may_have_any_name(make_log, stored, tmp_path, name):
+    """What means something in an address led the reader to another file, and every replay into a gap."""
+    log = make_log(path=tmp_path / name / "history.db", limit=1)
+    publish_noise(log, 300, 6000)
+    await stored(log)
+    assert log.ring.oldest > 1
+    found, gaps = await everything(log)
+    assert ([m.offset for m in found], gaps) == (list(range(1, 301)), [])
+    assert [file.name for file in tmp_path.iterdir() if file.name not in ("machine-id", "state")] == [name]

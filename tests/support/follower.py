@@ -48,11 +48,12 @@ class Follower:
 
 
 class Load(threading.Thread):
-    """Publishes 0, 1, 2, … at QoS 1, each once the broker has the one before."""
+    """Publishes 0, 1, 2, … at QoS 1, each once the broker has the one before; or at QoS 0, some hundreds a second."""
 
-    def __init__(self, port: int, *, padding: int = 0) -> None:
+    def __init__(self, port: int, *, padding: int = 0, qos: int = 1) -> None:
         super().__init__()
         self.port = port
+        self.qos = qos
         self.padding = " " * padding
         self.sent = 0
         self.ended = threading.Event()
@@ -60,7 +61,7 @@ class Load(threading.Thread):
     def run(self) -> None:
         with MqttPublisher(self.port) as publisher:
             while not self.ended.is_set():
-                publisher.publish(f"t/{self.sent % 5}", f"{self.sent}{self.padding}", qos=1)
+                publisher.publish(f"t/{self.sent % 5}", f"{self.sent}{self.padding}", qos=self.qos)
                 self.sent += 1
                 self.ended.wait(0.0005)
 
