@@ -48,6 +48,10 @@ def places(state_dir: Path, config: Path | None, environ: Mapping[str, str] = os
     return [folder / NAME for folder in folders if folder is not None]
 
 
+class Denied(GatewayError):
+    """This user may not ask the gateway there, or not even look whether there is one."""
+
+
 class Control:
     """Answers on `path`. `answers` by the word that asks; one raises GatewayError to refuse with its sentence."""
 
@@ -117,6 +121,10 @@ def ask(candidates: list[Path], question: dict[str, Any], *, timeout: float = TI
 
     Raises ConfigError where it refuses a configuration.
     """
+    try:
+        asked = msgspec.json.encode(question) + b"\n"
+    except UnicodeEncodeError:
+        raise GatewayError("what was typed is not UTF-8, so that no topic or client is named like that") from None
     denied = None
     for path in candidates:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -129,7 +137,7 @@ def ask(candidates: list[Path], question: dict[str, Any], *, timeout: float = TI
             except OSError:
                 continue
             try:
-                sock.sendall(msgspec.json.encode(question) + b"\n")
+                sock.sendall(asked)
                 with sock.makefile("rb") as file:
                     line = file.readline()
             except OSError as error:
@@ -143,7 +151,7 @@ def ask(candidates: list[Path], question: dict[str, Any], *, timeout: float = TI
             raise GatewayError(answer["error"])
         return answer
     if denied is not None:
-        raise GatewayError(f"{denied}: permission denied: be root, or a member of the group sensor-gateway")
+        raise Denied(f"{denied}: permission denied: be root, or a member of the group sensor-gateway")
     tried = ", ".join(str(path) for path in candidates)
     raise GatewayError(
         f"no running gateway answers (looked at {tried}): is it started? systemctl status sensor-gateway"

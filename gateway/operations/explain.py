@@ -68,7 +68,9 @@ def explain(topic: TopicFacts, clients: Sequence[ClientFacts]) -> dict[str, Any]
 def _about_topic(facts: TopicFacts) -> tuple[list[str], str]:
     lines = [f"topic {facts.topic}"]
     down = [
-        f"{name} is {state}{f' ({why})' if why else ''}" for name, state, why in facts.upstreams if state != "connected"
+        f"{name} is {state}{f' ({why})' if why else ''}"
+        for name, state, why in facts.upstreams
+        if state != "connected" and name in facts.followed_by
     ]
     if facts.seen:
         when = "retained, its age is unknown" if facts.age is None else f"{_ago(facts.age)}"

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from gateway.operations.notify import Notifier
-from gateway.pulse import until_beat
+from gateway.pulse import BEAT, until_beat
 
 log = logging.getLogger("gateway")
 
@@ -82,13 +82,14 @@ class Health:
         # Three words in the time for one: a late loop is no dead loop.
         self._interval = (notifier.watchdog or 30.0) / 3
         self._limit = (notifier.watchdog or 30.0) / 2
+        self._beat = min(BEAT, self._interval / 2)
         self._fed_at = float("-inf")
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             due = self._clock()
-            due += (wait := until_beat(due))
+            due += (wait := until_beat(due, self._beat))
             await asyncio.sleep(wait)
             now = self._clock()
             late = max(0.0, now - due)

@@ -13,9 +13,11 @@ from typing import Any
 
 LONGEST = 4000  # characters of a message: with its fields a text line stays within what a pipe takes at once
 LONGEST_FIELD = 300
+LONGEST_LINE = 1000  # characters of a line of a trace: sixty of them fit into a datagram for the journal
 IDENTIFIER = "sensor-gateway"
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BEFORE_QUOTE = re.compile(r'(?<!\\)(\\*)"')
 _BARE = re.compile(r"[A-Za-z0-9._:@/+#%$*,;()\[\]~-]+")
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
@@ -47,7 +49,9 @@ def trace_of(record: logging.LogRecord) -> list[str]:
     """The lines of the exception's trace, safe to show; none where there is no exception."""
     if not record.exc_info:
         return []
-    return [escape(line) for line in logging.Formatter().formatException(record.exc_info).split("\n")][-60:]
+    return [
+        escape(cut(line, LONGEST_LINE)) for line in logging.Formatter().formatException(record.exc_info).split("\n")
+    ][-60:]
 
 
 def as_text(record: logging.LogRecord) -> str:
@@ -115,4 +119,5 @@ def _origin(record: logging.LogRecord) -> str:
 def _value(text: str, *, quote: bool = False) -> str:
     if not quote and _BARE.fullmatch(text):
         return text
-    return '"' + text.replace('"', '\\"') + '"'
+    # Backslashes before a quote would take its own away: what a stranger sent would end the value, and begin another.
+    return '"' + _BEFORE_QUOTE.sub(lambda found: found[1] * 2 + '\\"', text + '"')[:-2] + '"'

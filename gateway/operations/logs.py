@@ -57,8 +57,7 @@ class Output(logging.Handler):
             if self._untold or not self._write(record):
                 self.dropped += 1
                 self._untold += 1
-        except Exception:
-            # A record that cannot be written must not end what it tells of.
+        except Exception:  # a record that cannot be written must not end what it tells of
             self.dropped += 1
             self._untold += 1
 

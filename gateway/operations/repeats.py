@@ -25,12 +25,13 @@ class _Event:
 
 
 class Repeats(logging.Filter):
-    """Passes BURST records of one event in WINDOW seconds; `say` takes the line that counts the rest.
+    """Passes BURST records of one event in WINDOW seconds, or `burst` of its own; `say` takes the line that counts the
+    rest.
 
     One event is one place in the code, for one `subject` where the record has one (`extra={"subject": …}`; names of the
-    configuration, never what strangers sent). A subject's states are one event whatever their level: the line that
-    counts shows the newest, and comes as soon as it stays so. The audit is never held back, nor is what was asked for
-    by level "debug".
+    configuration and of who has signed in, never what strangers sent). A subject's states are one event whatever their
+    level: the line that counts shows the newest, and comes as soon as it stays so. What was asked for by level "debug"
+    is never held back.
     """
 
     def __init__(self, clock: Callable[[], float], say: Callable[[logging.LogRecord], None]) -> None:
@@ -41,7 +42,7 @@ class Repeats(logging.Filter):
         self._next = clock() + 1.0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno <= logging.DEBUG or record.name == "gateway.audit":
+        if record.levelno <= logging.DEBUG:
             return True
         now = self._clock()
         self.tick(now)
@@ -53,7 +54,7 @@ class Repeats(logging.Filter):
             event = self._events[key] = _Event(now, settles=hasattr(record, "subject"))
         event.seen += 1
         event.at = now
-        if event.seen <= BURST:
+        if event.seen <= getattr(record, "burst", BURST):
             return True
         event.held += 1
         event.last = record
@@ -84,5 +85,7 @@ class Repeats(logging.Filter):
         line = copy(event.last)
         times = f"the newest of {event.held:,} more in {min(WINDOW, now - event.begun):.0f} s"
         line.msg, line.args, line.exc_info = f"{event.last.getMessage()} … {times}", (), None
+        if brief := getattr(line, "brief", ""):
+            line.brief = f"{brief} … {times}"
         event.held, event.last = 0, None
         self._say(line)

@@ -84,6 +84,9 @@ HEALTHY: Series = {
     **series("lost_messages_total", level(0, LENGTH)),
     **series("outboxes_shed_total", level(0, LENGTH)),
     **series("outboxes_ended_total", level(0, LENGTH)),
+    **series("history_disk_bytes", level(600e6, LENGTH)),
+    **series("history_disk_limit_bytes", level(1e9, LENGTH)),
+    **series("history_disk_free_bytes", level(9e9, LENGTH)),
     **series("history_degraded", level(0, LENGTH)),
     **series("history_dropped_messages_total", level(0, LENGTH)),
     **series("history_lag_seconds", level(0, LENGTH)),
@@ -149,6 +152,14 @@ CASES = [
     Case("SensorGatewayMemoryShed", series("outboxes_ended_total", from_10_growing(1)), 19.5, 21.5),
     Case("SensorGatewayHistoryStopped", series("history_degraded", from_10(1)), 14.5, 15),
     Case("SensorGatewayHistoryStopped", series("history_dropped_messages_total", from_10_growing(9)), 14.5, 16.5),
+    Case("SensorGatewayDiskFills", series("history_disk_free_bytes", level(300e6, LENGTH)), 14.5, 15, "286.1Mi"),
+    Case(
+        "SensorGatewayDiskFills",
+        series("history_disk_free_bytes", level(60e6, LENGTH)) | series("history_disk_bytes", level(1e9, LENGTH)),
+        14.5,
+        15,
+        "57.22Mi",
+    ),
     Case("SensorGatewayBehindItsLog", series("history_lag_seconds", level(8, LENGTH)), 2.5, 3),
     Case("SensorGatewayBehindItsLog", series("history_reachable", from_10(0)), 12.5, 13),
     Case(
@@ -233,6 +244,11 @@ EVERYDAY: dict[str, Series] = {
         **series("healthy", moment(1, 0)),
         **series("start_time_seconds", row(level(0, 30), level(1860, 30))),
     },
+    "a history that is as large as it may be": {
+        **series("history_disk_bytes", level(1e9, LENGTH)),
+        **series("history_disk_free_bytes", level(200e6, LENGTH)),
+    },
+    "a download fills the disk for ten minutes": series("history_disk_free_bytes", moment(9e9, 0, 10)),
     "a crowd for two minutes": series("connections", moment(5, 990, 2)),
 }
 

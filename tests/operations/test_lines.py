@@ -1,8 +1,11 @@
 import json
 import logging
+import re
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.operations.lines import as_journal, as_json, as_text, escape
 
@@ -42,6 +45,29 @@ def test_what_a_stranger_sent_can_forge_nothing(sent: str, shown: str) -> None:
     assert "\n" not in as_text(record("client says %s", sent, fields={"topic": sent}))
     assert json.loads(as_json(record("%s", sent)))["msg"] == shown
     assert as_journal(record("%s", sent)).startswith(b"MESSAGE=" + shown.encode() + b"\n")
+
+
+@given(st.text() | st.text('\\" =a'))
+def test_a_value_ends_where_it_ends(sent: str) -> None:
+    """One that ended with a backslash took its closing quote away, and a quote behind one began fields of its own."""
+    line = as_text(record("x", fields={"topic": sent or "-", "end": 1}))
+    assert re.search(r' topic=(?:"(?:[^"\\]|\\.)*"|[^" ]+) end=1$', line), line
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [('a\\" user="b', '"a\\\\\\" user=\\"b"'), ("C:\\ x\\", '"C:\\ x\\\\"'), ('say "a"', '"say \\"a\\""')],
+)
+def test_quotes_and_backslashes_stay_inside(sent: str, shown: str) -> None:
+    assert as_text(record("x", fields={"topic": sent})).endswith(f" topic={shown}")
+
+
+def test_a_trace_that_says_very_much_is_cut() -> None:
+    try:
+        raise ValueError("x" * 1_000_000)
+    except ValueError:
+        made = record("boom", exc_info=sys.exc_info())
+    assert len(as_journal(made)) < 100_000
 
 
 def test_a_record_is_cut() -> None:

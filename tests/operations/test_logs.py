@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Log
+from gateway.edge.audit import KNOWN, STRANGERS, audit
 from gateway.operations import logs
 from gateway.operations.logs import LOGGERS, Output, goes_to_journal, set_up, tell_faults
 from gateway.operations.repeats import BURST, SETTLED, WINDOW
@@ -200,11 +201,24 @@ def test_what_the_event_loop_reports_has_the_same_form(file: tuple[int, Path]) -
     assert json.loads(line)["from"] == "asyncio"
 
 
-def test_the_audit_is_never_held_back() -> None:
-    heard: list[str] = []
-    output = Output(lambda record: heard.append(record.getMessage()) is None)
-    audit = logging.Logger("gateway.audit")
-    audit.addHandler(output)
-    for number in range(100):
-        audit.info("%d", number)
-    assert len(heard) == 100
+def test_the_audit_counts_what_the_same_one_does_over_and_over(file: tuple[int, Path]) -> None:
+    output = set_up(Log(format="json", level="error"), environ={}, descriptor=file[0])
+    for number in range(500):
+        audit("publish", "ok", user="ann", address="10.0.0.1", topic=f"pump/{number}")
+    audit("publish", "ok", user="ann", address="10.0.0.2", topic="pump/a")
+    audit("publish", "ok", user="bob", address="10.0.0.1", topic="pump/b")
+    audit("publish", "refused", user="ann", address="10.0.0.1", topic="pump/c")
+    output.repeats.flush()
+    lines = [json.loads(line) for line in file[1].read_text().splitlines()]
+    assert [line["topic"] for line in lines[KNOWN:]] == ["pump/a", "pump/b", "pump/c", "pump/499"]
+    assert lines[-1]["msg"] == f"audit … the newest of {500 - KNOWN} more in 0 s"
+
+
+def test_strangers_fill_a_screen_of_the_audit_however_many_addresses_they_have(file: tuple[int, Path]) -> None:
+    output = set_up(Log(format="text"), environ={}, descriptor=file[0])
+    for number in range(2000):
+        audit("host", "refused", address=f"2001:db8:{number:x}::1", host=f"made-up{number}.example")
+    output.repeats.flush()
+    lines = file[1].read_text().splitlines()
+    assert len(lines) == STRANGERS + 1
+    assert f'msg="audit … the newest of {2000 - STRANGERS:,} more in 0 s"' in lines[-1]

@@ -48,10 +48,10 @@ def shake_hands(port: int, *lines: str, path: str = "/stream") -> socket.socket:
     return sock
 
 
-def read(port: int, path: str) -> int:
+def read(port: int, path: str, host: str = "localhost") -> int:
     """The status of the answer."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as client:
-        client.request("GET", path)
+        client.request("GET", path, headers={"Host": host})
         return client.getresponse().status
 
 
@@ -151,6 +151,18 @@ async def test_guessing_tokens_fills_a_screen_of_the_audit_and_no_more(
     assert told[:10] == ["this is no token of this gateway"] * 10
     assert told[10:] == ["too many failed sign-ins from your address: wait a minute"]
     assert "gw_guess" not in daemon.log
+
+
+async def test_a_host_that_is_not_ours_fills_a_screen_of_the_audit_and_no_more(
+    gateway: Callable[[str], Daemon], shared_mosquitto: Mosquitto
+) -> None:
+    daemon = gateway(CONFIG.replace("URL", shared_mosquitto.url))
+    for number in range(60):
+        await asyncio.to_thread(read, daemon.port, "/api/topics", f"made-up{number}.example")
+    await asyncio.to_thread(daemon.stop)
+    told = [line for line in lines_of(daemon) if line.get("action") == "host"]
+    assert [line["host"] for line in told] == [*(f"made-up{number}.example" for number in range(20)), told[-1]["host"]]
+    assert told[-1]["msg"].startswith("audit … the newest of ")
 
 
 async def test_the_log_begins_with_what_runs_and_a_link_is_a_field(
