@@ -38,6 +38,7 @@ def main() -> None:
         stage = Path(folder) / "stage"
         version = install(stage, wheelhouse(Path(folder) / "wheels"))
         files(stage)
+        completions(stage)
         package = control(stage, version, target)
         run("dpkg-deb", "--root-owner-group", "-Zxz", "--build", stage, package)
     print(package)
@@ -114,6 +115,23 @@ def files(stage: Path) -> None:
         (stage / name).mkdir(parents=True)
         shutil.copyfile(ROOT / f"systemd/sensor-gateway.{source}", stage / name / "sensor-gateway.conf")
     (stage / "etc/sensor-gateway/conf.d").mkdir(parents=True)
+
+
+def completions(stage: Path) -> None:
+    """What the shells ask to complete a command's line, as click writes it."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(stage / LIBRARY)!r}); sys.argv = ['sensor-gateway']; "
+        "from gateway.cli import main; main()"
+    )
+    for shell, place in (
+        ("bash", "bash-completion/completions/sensor-gateway"),
+        ("zsh", "zsh/vendor-completions/_sensor-gateway"),
+        ("fish", "fish/vendor_completions.d/sensor-gateway.fish"),
+    ):
+        file = stage / "usr/share" / place
+        file.parent.mkdir(parents=True)
+        text = run(sys.executable, "-c", code, _SENSOR_GATEWAY_COMPLETE=f"{shell}_source", PYTHONDONTWRITEBYTECODE="1")
+        file.write_text(text + "\n")
 
 
 def control(stage: Path, version: str, target: Path) -> Path:

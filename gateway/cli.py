@@ -3,8 +3,8 @@
 Exit codes: 0 fine, 1 failed, 2 usage, 78 bad configuration (EX_CONFIG of sysexits.h).
 """
 
+import io
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ from typing import Any
 import click
 
 from gateway import __version__
-from gateway.config import DEFAULT_PATH, Config, ConfigError, load
+from gateway.commands.causes import denied
+from gateway.commands.certificate_group import certificate
+from gateway.commands.options import CONFIG, FILE, configured, place_of
+from gateway.commands.terminal import visible, visible_lines
+from gateway.commands.token_group import token
+from gateway.config import DEFAULT_PATH, ConfigError
 from gateway.errors import GatewayError
-from gateway.units import parse_duration
 
 EX_CONFIG = 78
-
-# Files are opened by those who can say what is wrong with them, all problems at once.
-FILE = click.Path(path_type=Path)
 
 
 class Commands(click.Group):
@@ -29,13 +30,23 @@ class Commands(click.Group):
         return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding does not have is shown all the same
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(context)
         except ConfigError as error:
-            click.echo(str(error), err=True)
+            click.echo("\n".join(visible(str(problem)) for problem in error.problems), err=True)
             context.exit(EX_CONFIG)
         except GatewayError as error:
-            click.echo(f"sensor-gateway: {error}", err=True)
+            # It may say what somebody far away has sent.
+            click.echo(f"sensor-gateway: {visible_lines(str(error))}", err=True)
+            context.exit(1)
+        except PermissionError as error:
+            # Even whether a file is there is for those to know who may look into its folder.
+            if error.filename is None:
+                raise
+            click.echo(f"sensor-gateway: {visible(denied(error, Path(error.filename)))}", err=True)
             context.exit(1)
 
 
@@ -49,26 +60,14 @@ def main() -> None:
     """Streams MQTT sensor messages to live dashboards over secure WebSocket."""
 
 
-def _load(path: Path | None) -> Config:
-    """The configuration at `path`; the default one may be missing: then all keys have their defaults."""
-    if path is None and not DEFAULT_PATH.exists():
-        return load(None)
-    return load(path or DEFAULT_PATH)
-
-
-def _place(path: Path | None) -> Path | None:
-    """The configuration file that a command is about; None where there is none at the default place."""
-    return path or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
-
-
 @main.command(short_help="Run the gateway until it is told to stop")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+@CONFIG
 def run(config: Path | None) -> None:
     """Run the gateway until it is told to stop."""
-    settings = _load(config)
+    settings = configured(config)
     from gateway.daemon import run
 
-    sys.exit(run(settings, _place(config)))
+    sys.exit(run(settings, place_of(config)))
 
 
 @main.command(short_help='Print "ok", or every problem of a configuration file')
@@ -78,8 +77,11 @@ def check(file: Path | None) -> None:
 
     Without FILE the default one; where there is none, every key has its default, and that is fine too.
     """
-    _load(file)
-    click.echo("ok" if _place(file) else f"ok: there is no {DEFAULT_PATH}, so every key has its default")
+    settings = configured(file)
+    from gateway.commands.tokens import try_sign_in
+
+    try_sign_in(settings)
+    click.echo("ok" if place_of(file) else f"ok: there is no {DEFAULT_PATH}, so every key has its default")
 
 
 @main.command(short_help="Show it all here: broker, simulated sensors, gateway, page")
@@ -146,68 +148,19 @@ def simulate(
     try:
         fleet = Fleet(seed, devices, families.split(",") if families else None, rate=rate)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--families") from None
+        raise click.UsageError(str(error)) from None
     sys.exit(run_simulation(Simulation(fleet, url, username=username, password_file=password_file, ca=ca)))
 
 
-@main.group(short_help="Tokens by which people and programs sign in")
-def token() -> None:
-    """Tokens by which people and programs sign in."""
-
-
-def _expiry(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
-    try:
-        return parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-@token.command("new")
-@click.argument("name")
-@click.option("--role", required=True, help="What it may see and do: the name of a [[role]].")
-@click.option(
-    "--expires", callback=_expiry, metavar="TIME", help='How long it is valid, such as "90d"; default: for ever.'
-)
-@click.option("--link", is_flag=True, help="Print addresses of the page that sign in with it.")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
-def token_new(name: str, role: str, expires: float | None, link: bool, config: Path | None) -> None:
-    """Make a token and print it: it is shown this once."""
-    settings = _load(config)
-    from gateway.commands.tokens import links, new_token
-
-    text = new_token(settings, name, role, now=time.time(), expires=expires)
-    click.echo("\n".join(links(settings, text)) if link else text)
-
-
-@token.command("list")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
-def token_list(config: Path | None) -> None:
-    """Show every token: never its secret, which is kept nowhere."""
-    settings = _load(config)
-    from gateway.commands.tokens import listed
-
-    click.echo("\n".join(listed(settings, now=time.time())))
-
-
-@token.command("revoke")
-@click.argument("name")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
-def token_revoke(name: str, config: Path | None) -> None:
-    """Take a token away; who is signed in with it is out within a second."""
-    settings = _load(config)
-    from gateway.commands.tokens import revoke_token
-
-    click.echo(revoke_token(settings, name))
+main.add_command(token)
 
 
 @main.command("origin-test", short_help="Tell whether a page may connect, and why")
 @click.argument("url")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+@CONFIG
 def origin_test(url: str, config: Path | None) -> None:
     """Tell whether a page at URL may connect, why, and what would allow it."""
-    settings = _load(config)
+    settings = configured(config)
     from gateway.commands.origins import ask
 
     answers = ask(settings, url)
@@ -222,50 +175,52 @@ def origin_test(url: str, config: Path | None) -> None:
 
 
 @main.command(short_help="Let the running gateway read its configuration again")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+@CONFIG
 def reload(config: Path | None) -> None:
     """Let the running gateway read its configuration again; waits, and prints what is wrong with it."""
     from gateway.commands.running import run_reload
 
-    run_reload(_place(config), click.echo, partial(click.echo, err=True))
+    run_reload(place_of(config), click.echo, partial(click.echo, err=True))
 
 
 @main.command(short_help="Tell why a panel that shows a topic is empty")
 @click.argument("topic")
 @click.option("--client", metavar="ID", help="Only this client: the beginning of its session, as top shows it.")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+@CONFIG
 def explain(topic: str, client: str | None, config: Path | None) -> None:
     """Tell why a panel that shows TOPIC is empty: what was seen, granted, filtered, merged, queued, sent."""
     from gateway.commands.running import run_explain
 
-    sys.exit(0 if run_explain(_place(config), topic, client, click.echo) else 1)
+    sys.exit(0 if run_explain(place_of(config), topic, client, click.echo) else 1)
 
 
 @main.command(short_help="Show what the running gateway does, live")
 @click.option("--once", is_flag=True, help="Print once, as text, and end.")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+@CONFIG
 def top(once: bool, config: Path | None) -> None:
     """Show clients, rates, queues and links of the running gateway, live, until Ctrl-C."""
     from gateway.commands.top import run_top
 
-    run_top(_place(config), once=once, say=click.echo)
+    run_top(place_of(config), once=once, say=click.echo)
 
 
 @main.command(short_help="Look at all that a gateway needs; each is ok, or how to mend it")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+@CONFIG
 def doctor(config: Path | None) -> None:
     """Look at all that a gateway needs; of each thing: ok, or how to mend it. Exit status 1 where something fails."""
     from gateway.commands.doctor import FAILURE, examine
 
     failed = False
-    for found in examine(_place(config)):
+    for found in examine(place_of(config)):
         click.echo(str(found))
         failed = failed or found.verdict == FAILURE
     sys.exit(1 if failed else 0)
 
 
 @main.command(short_help="Write a first configuration, for this machine or a network")
-@click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True, help="Where to listen.")
+@click.option(
+    "--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True, help="The broker to follow."
+)
 @click.option("--lan", is_flag=True, help="Serve the whole network: makes an authority, a certificate and a token.")
 @click.option("--config", type=FILE, default=DEFAULT_PATH, show_default=True, help="The file to write.")
 @click.option("--state-dir", type=FILE, help="Where to keep state, in place of /var/lib/sensor-gateway.")
@@ -277,59 +232,18 @@ def init(broker: str, lan: bool, config: Path, state_dir: Path | None) -> None:
         click.echo(line)
 
 
-@main.group(short_help="Certificates of an authority of your own")
-def certificate() -> None:
-    """Certificates of an authority of your own."""
-
-
-FOLDER = click.option(
-    "--folder", type=FILE, default=DEFAULT_PATH.parent / "tls", show_default=True, help="Where they are kept."
-)
-
-
-@certificate.command("new")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
-@FOLDER
-def certificate_new(names: tuple[str, ...], folder: Path) -> None:
-    """Make one for the NAMEs (hosts, addresses); without any for all that this machine is reached by."""
-    from gateway.commands.certificate import new
-
-    for line in new(folder, names):
-        click.echo(line)
-
-
-@certificate.command("renew")
-@FOLDER
-def certificate_renew(folder: Path) -> None:
-    """Make it anew for the same names; a running gateway takes it up within a second."""
-    from gateway.commands.certificate import renew
-
-    for line in renew(folder):
-        click.echo(line)
-
-
-@certificate.command("show")
-@click.option("--folder", type=FILE, help="Where they are kept; default: tls beside the configuration file.")
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
-def certificate_show(folder: Path | None, config: Path | None) -> None:
-    """Show names and days left of every certificate that the configuration names."""
-    settings = _load(config)
-    folder = folder or (config or DEFAULT_PATH).parent / "tls"
-    from gateway.commands.certificate import show
-
-    for line in show(settings, folder):
-        click.echo(line)
+main.add_command(certificate)
 
 
 @main.command(short_help="Write configuration, certificates, tokens, history into a file")
 @click.argument("file", type=FILE)
-@click.option("--config", type=FILE, help=f"Configuration file; default {DEFAULT_PATH}.")
+@CONFIG
 def backup(file: Path, config: Path | None) -> None:
     """Write configuration, certificates, tokens and history into FILE; the gateway may run."""
-    settings = _load(config)
+    settings = configured(config)
     from gateway.commands.archive import backup as run_backup
 
-    for line in run_backup(settings, _place(config), file):
+    for line in run_backup(settings, place_of(config), file):
         click.echo(line)
 
 

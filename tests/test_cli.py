@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 
 from gateway import __version__, cli
 from gateway.cli import main
-from gateway.commands import demo
+from gateway.commands import demo, options
 from gateway.errors import GatewayError
 
 
@@ -31,6 +32,8 @@ def test_version() -> None:
         ("watch", "a/#/b"),
         ("simulate",),
         ("simulate", "--url", "mqtt://x", "--families", "no-such-family"),
+        ("simulate", "--url", "mqtt://x", "--rate", "inf"),
+        ("simulate", "--url", "mqtt://x", "--rate", "nan"),
         ("run", "--no-such-option"),
     ],
 )
@@ -40,15 +43,25 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
     assert "Error: " in error
 
 
-def test_help_says_in_one_whole_line_each_what_there_is() -> None:
-    """Click cuts what it takes from docstrings in the middle of a sentence."""
-    code, out, _ = invoke("--help")
+@pytest.mark.parametrize("group", [(), ("token",), ("certificate",)])
+def test_help_says_in_one_whole_line_each_what_there_is(group: tuple[str, ...]) -> None:
+    """Click cuts what it takes from docstrings in the middle of a sentence; shells show it as they complete."""
+    code, out, _ = invoke(*group, "--help")
     listed = out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
 
     assert code == 0
-    assert [line.split()[0] for line in listed] == list(main.commands)
     assert not any(line.endswith(("...", ".")) for line in listed)
-    assert "78 bad configuration" in out
+    if not group:
+        assert [line.split()[0] for line in listed] == list(main.commands)
+        assert "78 bad configuration" in out
+
+
+@pytest.mark.parametrize(("shell", "at"), [("bash", "1"), ("zsh", "1"), ("fish", "certi")])
+def test_a_shell_completes_what_is_typed(shell: str, at: str) -> None:
+    asked = {"_SENSOR_GATEWAY_COMPLETE": f"{shell}_complete", "COMP_WORDS": "sensor-gateway certi", "COMP_CWORD": at}
+    code = "import sys; sys.argv = ['sensor-gateway']; from gateway.cli import main; main()"
+    found = subprocess.run([sys.executable, "-c", code], env=os.environ | asked, capture_output=True, text=True)
+    assert "certificate" in found.stdout, found.stderr
 
 
 class TestCheck:
@@ -59,7 +72,8 @@ class TestCheck:
 
     def test_without_any_file_the_defaults_are_fine(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         missing = tmp_path / "config.toml"
-        monkeypatch.setattr(cli, "DEFAULT_PATH", missing)
+        for room in (cli, options):
+            monkeypatch.setattr(room, "DEFAULT_PATH", missing)
         assert invoke("check") == (0, f"ok: there is no {missing}, so every key has its default\n", "")
 
         missing.write_text("nonsense = 1\n")
@@ -81,6 +95,19 @@ class TestCheck:
         assert code == 78
         assert "none.toml" in error
 
+    def test_a_file_that_this_user_may_not_read_is_78(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Click asked the system first, and called it wrong usage."""
+        file = tmp_path / "config.toml"
+        file.write_text("")
+
+        def refuse(path: Path) -> bytes:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(os, "access", lambda path, mode, **how: mode == os.F_OK)
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        code, _, error = invoke("check", str(file))
+        assert (code, error) == (78, f"{file}: cannot be read: Permission denied, expected a TOML file\n")
+
 
 def test_what_goes_wrong_at_work_is_one_line_and_1(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**options: object) -> int:
@@ -88,6 +115,64 @@ def test_what_goes_wrong_at_work_is_one_line_and_1(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(demo, "run_demo", fail)
     assert invoke("demo") == (1, "", "sensor-gateway: 127.0.0.1:8880: port in use\n")
+
+
+def test_what_somebody_far_away_has_sent_steers_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**options: object) -> int:
+        raise GatewayError("wss://x refuses: 403 \x1b[2J\x1b]0;title\x07\nsecond line")
+
+    monkeypatch.setattr(demo, "run_demo", fail)
+    assert invoke("demo")[2] == "sensor-gateway: wss://x refuses: 403 \\u001b[2J\\u001b]0;title\\u0007\nsecond line\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("init", "--config"),
+        ("certificate", "show", "--folder"),
+        ("certificate", "new", "--folder"),
+        ("certificate", "renew", "--folder"),
+        ("backup",),
+    ],
+)
+def test_a_folder_that_this_user_may_not_look_into_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """As the package has it, with tls for the group alone, 'certificate show' of anybody else was a traceback."""
+
+    def refuse(path: Path, **how: bool) -> bool:
+        if "closed" in path.parts:
+            raise PermissionError(13, "Permission denied", str(path))
+        return False
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    code, _, error = invoke(*arguments, str(tmp_path / "closed" / "x"))
+    assert code == 1
+    assert error.startswith(f"sensor-gateway: {tmp_path / 'closed' / 'x'}")
+    assert error.count("\n") == 1
+
+
+def test_a_key_with_a_line_break_is_one_line_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('"a\\nb\\u001b[2J" = 1\n')
+    assert invoke("check", str(file))[2].startswith(f"{file}:1: a\\nb\\u001b[2J: unknown key")
+
+
+def test_what_the_terminals_encoding_does_not_have_is_shown_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "温.toml"
+    file.write_text("")
+    command = [sys.executable, "-m", "gateway", "doctor", "--config", str(file)]
+    shown = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "latin-1"})
+    assert b"\\u6e29.toml" in shown.stdout
+    assert b"\\u2192" in shown.stdout
+    assert b"Traceback" not in shown.stderr
+
+
+def test_a_demo_names_what_is_wrong_with_a_brokers_address() -> None:
+    """It named a line of a configuration that nobody had written."""
+    code, _, error = invoke("demo", "--broker", "http://x")
+    assert code == 1
+    assert error.startswith('sensor-gateway: --broker: "http://x" has no known scheme, expected mqtt://')
 
 
 def test_a_demo_without_a_broker_names_both_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:

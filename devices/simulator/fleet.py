@@ -4,6 +4,7 @@ No socket and no clock: the caller decides what time it is, so a day passes as f
 """
 
 import heapq
+import math
 import random
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -67,7 +68,7 @@ class Fleet:
             fleet goes on from there instead of sending all that was missed.
 
     Raises:
-        ValueError: an unknown family, no device, or a rate that is not positive.
+        ValueError: an unknown family, no device, or a rate that is not positive and finite.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Fleet:
             what = f"unknown family {', '.join(unknown)}" if unknown else "no family given"
             msg = f"{what}: choose from {', '.join(FAMILIES)}"
             raise ValueError(msg)
-        if devices < 1 or (rate is not None and not rate > 0):
+        if devices < 1 or (rate is not None and not 0 < rate < math.inf):
             msg = "a fleet needs at least one device and a rate above zero"
             raise ValueError(msg)
         self._devices: list[Device] = [

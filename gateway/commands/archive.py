@@ -4,6 +4,7 @@ The gateway may run while a backup is made. After a restore offsets begin a new 
 have used the same ones, and no client may take the one for the other.
 """
 
+import contextlib
 import io
 import os
 import sqlite3
@@ -13,12 +14,16 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import msgspec
+
+from gateway.commands.causes import denied
 from gateway.commands.running import sockets
 from gateway.config import Config, load
 from gateway.edge.rules import tokens_of
 from gateway.errors import GatewayError
 from gateway.logs import offsets
-from gateway.operations.control import ask
+from gateway.operations.control import Denied, ask
+from gateway.whole import write_whole
 
 _MARK = "sensor-gateway-backup"
 _FORMAT = b"1\n"
@@ -26,6 +31,9 @@ _FORMAT = b"1\n"
 
 def backup(config: Config, path: Path | None, target: Path) -> Iterator[str]:
     """Write everything into `target` (tar, gzip, 0600); lines to print. Raises GatewayError."""
+    if target.exists() and not target.is_file():
+        # It would be replaced: a folder cannot be, and a device had better not.
+        raise GatewayError(f"{target} is no file: name one to write the backup to")
     temporary = target.with_name(f".{target.name}.new")
     try:
         number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -39,8 +47,11 @@ def backup(config: Config, path: Path | None, target: Path) -> Iterator[str]:
                     yield f"  {source}"
         os.replace(temporary, target)
     except (OSError, sqlite3.Error) as error:
-        temporary.unlink(missing_ok=True)
-        raise GatewayError(f"backup failed, nothing was written: {error}") from None
+        with contextlib.suppress(OSError):  # where nothing can be written nothing can be removed
+            temporary.unlink(missing_ok=True)
+        raise GatewayError(f"backup failed, nothing was written: {_reason(error, target)}") from None
+    for outside in _outside(config, path):
+        yield f"not in it, put it back yourself: {outside}"
     yield f"wrote {target}, {target.stat().st_size:,} bytes; it holds keys and tokens: keep it as you keep those"
 
 
@@ -54,9 +65,9 @@ def _sources(config: Config, path: Path | None) -> Iterator[tuple[str, Path]]:
         for file in sorted((folder / "tls").glob("*")):
             if file.is_file():
                 yield f"config/tls/{file.name}", file
-        for upstream in config.upstream:
-            if upstream.password_file is not None and upstream.password_file.parent == folder:
-                yield f"config/{upstream.password_file.name}", upstream.password_file
+        for file in _named(config):
+            if file.is_relative_to(folder) and file.parent != folder / "tls" and file.is_file():
+                yield f"config/{file.relative_to(folder)}", file
     tokens = tokens_of(config).path
     for name, file in (
         (f"state/{tokens.name}", tokens),
@@ -68,6 +79,28 @@ def _sources(config: Config, path: Path | None) -> Iterator[tuple[str, Path]]:
         yield f"state/{config.history.disk.name}", config.history.disk
 
 
+def _named(config: Config) -> list[Path]:
+    """The certificates, keys and secrets that a configuration names, each once."""
+    structs: list[msgspec.Struct | None] = [*(listen.tls for listen in config.listen), config.auth.jwt]
+    for upstream in config.upstream:
+        structs += [upstream, upstream.tls]
+    structs += [config.history.jetstream, config.history.jetstream.tls]
+    values = (value for struct in structs if struct is not None for value in msgspec.structs.asdict(struct).values())
+    return list(dict.fromkeys(value for value in values if isinstance(value, Path)))
+
+
+def _outside(config: Config, path: Path | None) -> list[Path]:
+    """Those that lie elsewhere: an ACME client's, or credentials that systemd passes on."""
+    folder = path.absolute().parent if path is not None else None
+    return [file for file in _named(config) if folder is None or not file.is_relative_to(folder)]
+
+
+def _reason(error: Exception, path: Path) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return denied(error, path)
+    return f"{path}: {error}"
+
+
 def _add_history(tar: tarfile.TarFile, name: str, source: Path) -> Iterator[str]:
     """A copy of the database as it stands between two transactions (SQLite's backup API), the gateway may write on."""
     with tempfile.TemporaryDirectory(dir=source.parent) as folder:
@@ -75,7 +108,8 @@ def _add_history(tar: tarfile.TarFile, name: str, source: Path) -> Iterator[str]
         reading = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
         writing = sqlite3.connect(copy)
         try:
-            reading.backup(writing, pages=1024)
+            # In one step: between two of them the gateway may commit, and SQLite would begin from the start each time.
+            reading.backup(writing)
         finally:
             writing.close()
             reading.close()
@@ -91,6 +125,8 @@ def restore(path: Path, source: Path) -> Iterator[str]:
     """
     try:
         ask(sockets(path), {"do": "status"})
+    except Denied:
+        raise  # one runs, and may be asked by others
     except GatewayError:
         pass  # nobody answers: good
     else:
@@ -110,7 +146,7 @@ def restore(path: Path, source: Path) -> Iterator[str]:
                     yield from _put_back(tar, member, target)
         offsets.renew(config.gateway.state_dir)
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise GatewayError(f"restore failed: {error}") from None
+        raise GatewayError(f"restore failed: {_reason(error, source)}") from None
     yield "restored; clients will see a new epoch and take a snapshot. Now: systemctl start sensor-gateway"
 
 
@@ -139,11 +175,9 @@ def _inside(member: tarfile.TarInfo, top: str) -> Path | None:
 
 
 def _in_folder(member: tarfile.TarInfo, folder: Path) -> Path | None:
-    """Where a file of the configuration belongs."""
+    """Where a file of the configuration belongs: in its folder, as deep as the configuration names it there."""
     path = _inside(member, "config")
-    if path is None or not (len(path.parts) == 1 or (len(path.parts) == 2 and path.parts[0] in ("conf.d", "tls"))):
-        return None
-    return folder / path
+    return None if path is None else folder / path
 
 
 def _in_state(member: tarfile.TarInfo, config: Config) -> Path | None:
@@ -164,20 +198,16 @@ def _put_back(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> It
 
 def _write(target: Path, data: bytes, mode: int) -> None:
     target.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    if target.exists():
-        before = target.stat()
-        os.replace(target, target.with_name(f"{target.name}.before-restore"))
-    else:
-        before = target.parent.stat()
-    for ending in ("-wal", "-shm"):
+    before = target.stat() if target.exists() else target.parent.stat()
+
+    def put_aside() -> None:
         # The log of another database must never be played into this one.
-        companion = target.with_name(target.name + ending)
-        if companion.exists():
-            os.replace(companion, target.with_name(f"{target.name}{ending}.before-restore"))
-    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        if os.geteuid() == 0:
-            os.fchown(file.fileno(), before.st_uid, before.st_gid)
-        file.write(data)
+        for ending in ("", "-wal", "-shm"):
+            old = target.with_name(target.name + ending)
+            if old.exists():
+                os.replace(old, target.with_name(f"{target.name}{ending}.before-restore"))
+
+    write_whole(target, data, mode, user=before.st_uid, group=before.st_gid, ready=put_aside)
 
 
 def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -4,14 +4,16 @@ Phones and browsers are told to trust the authority once; what it signs may then
 """
 
 import contextlib
-import os
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+from gateway.commands.causes import denied
+from gateway.config.addresses import is_host_name
 from gateway.errors import GatewayError
+from gateway.whole import write_whole
 
 CA = "ca.pem"
 CA_KEY = "ca-key.pem"
@@ -19,6 +21,7 @@ CERTIFICATE = "certificate.pem"
 KEY = "key.pem"
 CA_DAYS = 3650
 DAYS = 397  # browsers refuse certificates that are valid for longer
+_NEEDS_LIBRARY = "certificates need the library cryptography: install 'sensor-gateway[cert]'"
 
 
 def make(folder: Path, names: Sequence[str], *, now: datetime | None = None, days: int = DAYS) -> Path:
@@ -32,7 +35,7 @@ def make(folder: Path, names: Sequence[str], *, now: datetime | None = None, day
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
     except ImportError:
-        raise GatewayError("certificates need the library cryptography: install 'sensor-gateway[cert]'") from None
+        raise GatewayError(_NEEDS_LIBRARY) from None
 
     start = (now or datetime.now(UTC)) - timedelta(minutes=5)  # clients with a clock that is a little behind
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
@@ -96,10 +99,55 @@ def make(folder: Path, names: Sequence[str], *, now: datetime | None = None, day
         _write(folder / KEY, key.private_bytes(pem, pkcs8, unlocked), 0o640)
         _write(folder / CERTIFICATE, certificate.public_bytes(pem) + authority.public_bytes(pem), 0o644)
     except OSError as error:
-        raise GatewayError(f"{error.filename or folder}: {error.strerror}: are you root?") from None
+        raise GatewayError(denied(error, folder)) from None
     except ValueError as error:
         raise GatewayError(f"{folder / CA}: {error}: move it away to make a new authority") from None
     return folder / CA
+
+
+def signed_here(folder: Path) -> bool:
+    """Whether the certificate in `folder` is one of the authority beside it, whose key is there too.
+
+    Raises GatewayError where one of them cannot be read, or `cryptography` is missing.
+    """
+    try:
+        from cryptography import x509
+        from cryptography.exceptions import InvalidSignature
+    except ImportError:
+        raise GatewayError(_NEEDS_LIBRARY) from None
+    if not (folder / CA_KEY).exists():
+        return False
+    try:
+        authority = x509.load_pem_x509_certificate((folder / CA).read_bytes())
+        certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
+        certificate.verify_directly_issued_by(authority)
+    except OSError as error:
+        raise GatewayError(denied(error, folder)) from None
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def checked(names: Sequence[str]) -> list[str]:
+    """Names as they stand in a certificate: addresses, and hosts in ASCII (RFC 5890, A-labels), `*.` in front or not.
+
+    Raises GatewayError for what is neither.
+    """
+    found = []
+    for name in names:
+        try:
+            found.append(str(ip_address(name)))
+            continue
+        except ValueError:
+            pass  # then a host
+        try:
+            host = name.encode("idna").decode("ascii")
+        except UnicodeError:
+            host = ""
+        if not is_host_name(host.removeprefix("*.")):
+            raise GatewayError(f'"{name}" is neither a host name nor an address')
+        found.append(host)
+    return found
 
 
 def own_names() -> list[str]:
@@ -159,14 +207,5 @@ def _usage(x509, *, sign_certificates: bool):  # type: ignore[no-untyped-def] # 
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    """Replace the file as a whole; it belongs to whom its folder belongs, and is never readable by more than `mode`."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        if os.geteuid() == 0:
-            os.fchown(file.fileno(), -1, path.parent.stat().st_gid)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """It belongs to whom its folder belongs."""
+    write_whole(path, data, mode, group=path.parent.stat().st_gid)

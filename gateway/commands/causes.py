@@ -1,9 +1,11 @@
 """Why a connection failed, in words for people: asyncio and ssl put details of their own in the place of the reason."""
 
+import errno
 import os
 import re
 import socket
 import ssl
+from pathlib import Path
 
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
@@ -24,6 +26,12 @@ def cause(error: Exception) -> str:
     if numbers:
         return ", ".join(dict.fromkeys(_lower(os.strerror(each)) for each in numbers))
     return str(error) or type(error).__name__
+
+
+def denied(error: OSError, path: Path) -> str:
+    """What went wrong with which file (`path` where the error names none), and whether root may be what it takes."""
+    text = f"{error.filename or path}: {error.strerror or error}"
+    return f"{text}: are you root?" if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() else text
 
 
 def _lower(text: str) -> str:

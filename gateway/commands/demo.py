@@ -19,6 +19,7 @@ from devices.simulator import Fleet
 from gateway.commands.embedded_broker import EmbeddedBroker, find_program
 from gateway.commands.simulate import Simulation
 from gateway.config import Config, load
+from gateway.config.addresses import url_fault
 from gateway.errors import GatewayError
 
 NEEDS_BROKER = "demo needs a broker: install 'sensor-gateway[demo]' or give --broker mqtt://127.0.0.1:1883"
@@ -50,6 +51,8 @@ def run_demo(*, broker: str | None, devices: int) -> int:
     Raises:
         GatewayError: no broker to be had, or one that does not answer.
     """
+    if broker is not None and (fault := url_fault(broker)):
+        raise GatewayError(f"--broker: {fault}")
     program = None if broker else find_program()
     if broker is None and program is None:
         raise GatewayError(NEEDS_BROKER)

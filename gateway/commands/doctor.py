@@ -1,6 +1,7 @@
 """`doctor`: looks at everything that a gateway needs, and says of each thing that it is well, or how to mend it."""
 
 import asyncio
+import errno
 import os
 import resource
 import shutil
@@ -11,13 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gateway.commands.certificate import renewal
 from gateway.commands.running import status_of
+from gateway.commands.tokens import try_sign_in
 from gateway.config import Config, ConfigError, Upstream, load
-from gateway.edge.listeners import RESERVED_FDS
+from gateway.edge.descriptors import RESERVED_FDS
 from gateway.edge.tls import DAY, WARN_DAYS, certificate_facts
 from gateway.errors import GatewayError
 from gateway.logs.wear import bytes_per_day
 from gateway.memory import machine_limits, resolve_memory
+from gateway.operations.control import Denied
 from gateway.operations.lines import escape
 from gateway.units import format_duration, format_size
 from gateway.upstream.address import parse
@@ -59,28 +63,34 @@ def examine(path: Path | None, *, wall: float | None = None) -> Iterator[Check]:
     yield from _running(status, failure)
     for upstream in config.upstream:
         yield from _broker(upstream, status)
+    yield _signing_in(config)
     yield from _certificates(config, now)
     yield from _limits(config)
     if config.history.log == "jetstream":
         yield _shared_log(config)
     else:
-        yield from _disk(config)
+        try:
+            yield from _disk(config)
+        except PermissionError as error:
+            text = f"you may not look into {error.filename}"
+            yield Check("disk", WARNING, text, "sudo sensor-gateway doctor")
     yield _clock(now)
-    if status is None:
+    if status is None and not _runs(failure):
         yield from _ports(config)
 
 
-def _status(path: Path | None) -> tuple[dict[str, Any] | None, str]:
+def _status(path: Path | None) -> tuple[dict[str, Any] | None, GatewayError | None]:
     """How the running gateway is, or why nobody says."""
     try:
-        return status_of(path), ""
+        return status_of(path), None
     except GatewayError as error:
-        return None, str(error)
+        return None, error
 
 
-def _running(status: dict[str, Any] | None, failure: str) -> Iterator[Check]:
+def _running(status: dict[str, Any] | None, failure: GatewayError | None) -> Iterator[Check]:
     if status is None:
-        yield Check("gateway", WARNING, failure, "systemctl start sensor-gateway; journalctl -u sensor-gateway -n 50")
+        fix = "systemctl start sensor-gateway; journalctl -u sensor-gateway -n 50"
+        yield Check("gateway", WARNING, str(failure), "sudo sensor-gateway doctor" if _runs(failure) else fix)
         return
     yield Check("gateway", OK, f"{status['version']} runs: {status['words']}")
     for name, fault in status["faults"].items():
@@ -100,6 +110,11 @@ def _running(status: dict[str, Any] | None, failure: str) -> Iterator[Check]:
     yield Check("connections", verdict, f"{status['connections']} of {room}", fix)
 
 
+def _runs(failure: GatewayError | None) -> bool:
+    """Whether there may be a gateway all the same, so that it is no fault that its ports are taken."""
+    return isinstance(failure, Denied)
+
+
 def _broker(upstream: Upstream, status: dict[str, Any] | None) -> Iterator[Check]:
     subject = f"broker {upstream.name}"
     link = next((each for each in status["upstreams"] if each["name"] == upstream.name), None) if status else None
@@ -117,11 +132,12 @@ def _broker(upstream: Upstream, status: dict[str, Any] | None) -> Iterator[Check
 
 def _reach(subject: str, upstream: Upstream, url: str) -> Check:
     address = parse(url)
-    if not address.host:
-        return Check(
-            subject, OK, f"{url} is a Unix socket" if Path(url.partition("://")[2]).exists() else f"{url}: gone"
-        )
     try:
+        if not address.host:
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(CONNECT)
+                sock.connect(address.path)
+            return Check(subject, OK, f"{url} answers")
         with socket.create_connection((address.host, address.port), CONNECT) as sock:
             if address.tls:
                 cafile = str(upstream.tls.ca) if upstream.tls.ca else None
@@ -139,6 +155,15 @@ def _reach(subject: str, upstream: Upstream, url: str) -> Check:
         return Check(subject, FAILURE, f"{url}: {why}", "is the broker running, and is the address right?")
 
 
+def _signing_in(config: Config) -> Check:
+    """What a start reads before anybody could sign in: tokens, keys, and the library that looks at them."""
+    try:
+        try_sign_in(config)
+    except GatewayError as error:
+        return Check("signing in", FAILURE, str(error), "nothing starts on it: mend it, then: sensor-gateway check")
+    return Check("signing in", OK, f"by {', '.join(config.auth.methods)}" if config.auth.methods else "nobody can")
+
+
 def _certificates(config: Config, now: float) -> Iterator[Check]:
     for listen in config.listen:
         if listen.tls is None:
@@ -151,7 +176,7 @@ def _certificates(config: Config, now: float) -> Iterator[Check]:
             continue
         days = (facts.not_after - now) / DAY
         names = ", ".join(facts.names) or facts.common_name
-        fix = "sensor-gateway certificate renew (it is taken up without a restart)"
+        fix = renewal(listen.tls.certificate)
         if days <= 0:
             yield Check(subject, FAILURE, f"{names}: expired {-days:.0f} days ago", fix)
         elif days <= max(WARN_DAYS):
@@ -189,7 +214,12 @@ def _disk(config: Config) -> Iterator[Check]:
     size = config.history.disk.stat().st_size if config.history.disk.exists() else 0
     if free < config.history.disk_limit - size:
         text = f"{format_size(free)} free, the history may grow by {format_size(config.history.disk_limit - size)}"
-        yield Check("disk", WARNING, text, "a smaller [history] disk_limit; when it is full the stream goes on without")
+        yield Check(
+            "disk",
+            WARNING,
+            text,
+            "make room, or a smaller [history] disk_limit; when it is full the stream goes on without",
+        )
     else:
         yield Check("disk", OK, f"{format_size(free)} free")
     history = config.history
@@ -232,6 +262,13 @@ def _clock(now: float) -> Check:
     return Check("clock", WARNING, "nobody is known to keep it", "timedatectl set-ntp true (systemd-timesyncd)")
 
 
+_ADVICE = {
+    errno.EADDRINUSE: "somebody else has it: ss -ltnp sport = :{port}",
+    errno.EACCES: "this user may not: below 1024 let systemd open the socket, or take another port",
+}
+_NO_ADDRESS = "is it an address of this machine? ip address shows them"
+
+
 def _ports(config: Config) -> Iterator[Check]:
     for listen in config.listen:
         for address in listen.address:
@@ -243,5 +280,5 @@ def _ports(config: Config) -> Iterator[Check]:
                 try:
                     sock.bind((host, listen.port))
                 except OSError as error:
-                    fix = f"somebody else has it: ss -ltnp sport = :{listen.port}"
+                    fix = _ADVICE.get(error.errno or 0, _NO_ADDRESS).format(port=listen.port)
                     yield Check("listener", FAILURE, f"{address}:{listen.port}: {error.strerror}", fix)

@@ -1,6 +1,7 @@
 """`init`: writes a first configuration; with --lan also certificate, token and the link that signs in."""
 
 import grp
+import json
 import os
 import pwd
 import socket
@@ -9,16 +10,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from devices.registry import Registry
-from gateway.commands.authority import CERTIFICATE, KEY, addresses, make, own_names
-from gateway.commands.causes import cause
+from gateway.commands.authority import CERTIFICATE, KEY, addresses, make, own_names, signed_here
+from gateway.commands.causes import cause, denied
 from gateway.commands.certificate import fingerprint
-from gateway.commands.tokens import new_token
+from gateway.commands.tokens import free_name, new_token
 from gateway.config import DEFAULT_PATH, load
+from gateway.config.addresses import url_fault
 from gateway.errors import GatewayError
 from gateway.operations.lines import escape
 from gateway.upstream.address import parse
+from gateway.whole import write_whole
 
 USER = "sensor-gateway"
 LISTEN_SECONDS = 3.0
@@ -30,10 +34,12 @@ _TEMPLATE = """\
 {state}
 [[upstream]]
 name = "main"
-urls = ["{broker}"]
+urls = [{broker}]
 # username = "sensor-gateway"
 # password_file = "mqtt.password"
 topics = [{{ filter = "#" }}]
+# A small box is woken less often; take it out where values have to go out as they come.
+linger = "200ms"
 
 [[listen]]
 {listen}
@@ -42,14 +48,17 @@ topics = [{{ filter = "#" }}]
 
 def run_init(path: Path, broker: str, *, lan: bool, state_dir: Path | None = None) -> Iterator[str]:
     """Write the configuration at `path`; lines to print. Raises GatewayError where there is one, or it cannot be."""
-    try:
-        parse(broker)
-    except ValueError as error:
-        raise GatewayError(str(error)) from None
+    if fault := url_fault(broker):
+        raise GatewayError(f"--broker: {fault}")
     if path.exists():
         raise GatewayError(f"{path} exists: it is yours to edit; move it away to begin anew")
     folder = path.parent
     tls = folder / "tls"
+    if lan and (tls / CERTIFICATE).exists() and not signed_here(tls):
+        raise GatewayError(
+            f"{tls / CERTIFICATE} is there already, signed by somebody else: move it away to get one of an authority "
+            "of your own, or use it: init without --lan, then [[listen]] tls"
+        )
     listen = 'address = "127.0.0.1"\nport = 8880'
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,12 +71,13 @@ def run_init(path: Path, broker: str, *, lan: bool, state_dir: Path | None = Non
                 f'address = "*"\nport = 8443\ntls = {{ certificate = "tls/{CERTIFICATE}", key = "tls/{KEY}" }}\n'
                 f"hosts = [{names}]"
             )
-        state = f'state_dir = "{state_dir}"\n' if state_dir is not None else ""
-        path.write_text(_TEMPLATE.format(broker=broker, listen=listen, state=state))
-        path.chmod(0o640)
+        # Absolute: in the file a relative one would begin at the file's folder. JSON's strings are TOML's.
+        state = f"state_dir = {json.dumps(str(state_dir.absolute()))}\n" if state_dir is not None else ""
+        text = _TEMPLATE.format(broker=json.dumps(broker), listen=listen, state=state)
+        write_whole(path, text.encode(), 0o640)
         _give(path, owner=False)
     except OSError as error:
-        raise GatewayError(f"{error.filename or path}: {error.strerror}: are you root?") from None
+        raise GatewayError(denied(error, path)) from None
     yield f"wrote {path}"
     config = load(path)
     yield from heard_at(broker)
@@ -78,9 +88,11 @@ def run_init(path: Path, broker: str, *, lan: bool, state_dir: Path | None = Non
     try:
         config.gateway.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         _give(config.gateway.state_dir, owner=True)
-    except OSError as error:
-        raise GatewayError(f"{config.gateway.state_dir}: {error.strerror}: are you root?") from None
-    token = new_token(config, "first", "viewer", now=time.time(), expires=None)
+        token = new_token(config, free_name(config, "first"), "viewer", now=time.time(), expires=None)
+    except (OSError, GatewayError) as error:
+        path.unlink(missing_ok=True)  # once it is mended the same can be typed again
+        why = denied(error, config.gateway.state_dir) if isinstance(error, OSError) else str(error)
+        raise GatewayError(f"{why}; {path} is taken away again") from None
     host = socket.gethostname().partition(".")[0]
     yield ""
     yield "Open one of these (they sign in: treat them like a password):"
@@ -113,7 +125,12 @@ def heard_at(broker: str, *, seconds: float = LISTEN_SECONDS) -> Iterator[str]:
     heard: dict[str, bytes] = {}
     refused: list[str] = []
     connected = threading.Event()
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    transport: Literal["tcp", "websockets", "unix"] = "tcp"
+    if address.websocket:
+        transport = "websockets"
+    elif address.scheme == "unix":
+        transport = "unix"
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, transport=transport)
 
     def on_connect(client: mqtt.Client, data: object, flags: object, code: object, properties: object) -> None:
         if getattr(code, "is_failure", False):
@@ -131,7 +148,10 @@ def heard_at(broker: str, *, seconds: float = LISTEN_SECONDS) -> Iterator[str]:
     try:
         if address.tls:
             client.tls_set()
-        client.connect(address.host, address.port)
+        if address.websocket:
+            client.ws_set_options(address.path)
+        # paho takes the path of a Unix socket for the host, and wants a port all the same.
+        client.connect(address.host or address.path, address.port or 1)
         client.loop_start()
         connected.wait(5.0)
         time.sleep(seconds if not refused else 0.0)

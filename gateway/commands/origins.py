@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from gateway.config import Config
 from gateway.config.addresses import endpoint
 from gateway.edge.hosts import is_own
-from gateway.edge.origin import DEFAULT_PORTS, check_origin, parse_origin, toml_line
+from gateway.edge.origin import DEFAULT_PORTS, Origin, check_origin, parse_origin, toml_line
 from gateway.edge.rules import access_of, door_of
 from gateway.edge.tls import certificate_facts
 from gateway.errors import GatewayError
@@ -32,7 +32,7 @@ def ask(config: Config, url: str) -> list[Answer]:
             names += certificate_facts(listen.tls.certificate).names
         host = None
         if value != "null":
-            origin = parse_origin(value)
+            origin = _parsed(value, url)
             if is_own(origin.host, names) and origin.port == listen.port:
                 host = f"{origin.host}:{origin.port}"
         verdict = check_origin(
@@ -47,6 +47,17 @@ def ask(config: Config, url: str) -> list[Answer]:
     return answers
 
 
+def _parsed(value: str, url: str) -> Origin:
+    try:
+        return parse_origin(value)
+    except ValueError:
+        raise _no_page(url) from None
+
+
+def _no_page(url: str) -> GatewayError:
+    return GatewayError(f'"{url}" is no address of a page: write it like https://panel.example.org')
+
+
 def _origin_of(url: str) -> str:
     """The Origin header that a browser sends for a page at `url` (RFC 6454, 6.1)."""
     if url == "null" or url.startswith("file:"):
@@ -58,7 +69,7 @@ def _origin_of(url: str) -> str:
             raise ValueError
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
     except (ValueError, UnicodeError):
-        raise GatewayError(f'"{url}" is no address of a page: write it like https://panel.example.org') from None
+        raise _no_page(url) from None
     shown = f"[{ascii_host}]" if ":" in ascii_host else ascii_host
     usual = port is None or DEFAULT_PORTS.get(parts.scheme) == port
     return f"{parts.scheme}://{shown}{'' if usual else f':{port}'}"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gateway.commands.terminal import visible
 from gateway.config import DEFAULT_PATH, ConfigError, load
 from gateway.config.model import DEFAULT_STATE_DIR
 from gateway.errors import GatewayError
@@ -57,7 +58,8 @@ def run_reload(config: Path | None, say: Callable[[str], None], complain: Callab
 def run_explain(config: Path | None, topic: str, client: str | None, say: Callable[[str], None]) -> bool:
     """Say why a panel that shows `topic` is empty; whether all is well. Raises GatewayError."""
     answer = ask(sockets(config), {"do": "explain", "topic": topic, "client": client})
-    say("\n".join(answer["lines"]))
+    # Filters and names are what clients made them.
+    say("\n".join(visible(line) for line in answer["lines"]))
     return not answer["reason"]
 
 

@@ -16,10 +16,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from devices.simulator import Fleet, Publication
 from gateway.commands.causes import cause
+from gateway.config.addresses import url_fault
 from gateway.errors import GatewayError
 
 STEP = 0.05  # seconds between two looks at what is due
 WRITE_LIMIT = 5.0  # seconds
+ANSWER_LIMIT = 10.0  # seconds that a broker has to say whether it takes us
 
 
 class Simulation:
@@ -46,20 +48,28 @@ class Simulation:
         password_file: Path | None = None,
         ca: Path | None = None,
     ) -> None:
-        parts = urlsplit(url)
+        if "@" in url:
+            raise GatewayError("--url: credentials do not belong into an address: give --username and --password-file")
         try:
-            port = parts.port
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
         except ValueError:
-            port = -1
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == -1 or parts.username:
+            host = None
+        if host is None or parts.scheme not in ("mqtt", "mqtts"):
             raise GatewayError(f"{url}: not a broker's address, expected mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+        if fault := url_fault(url):
+            raise GatewayError(fault)
+        if username is None and password_file is not None:
+            raise GatewayError("--password-file: a password is for a user: give --username as well")
         self.url = url
-        self._address = (parts.hostname, port or (8883 if parts.scheme == "mqtts" else 1883))
+        self._address = (host, port or (8883 if parts.scheme == "mqtts" else 1883))
         self._fleet = fleet
         self._retained: set[str] = set()
         self._stop = threading.Event()
         self._connected = threading.Event()
         self._unborn = threading.Event()
+        self._answered = threading.Event()
+        self._refusal = ""
         self.sent = 0
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.on_connect = self._on_connect
@@ -70,8 +80,13 @@ class Simulation:
                 self._client.username_pw_set(username, password)
             if parts.scheme == "mqtts":
                 self._client.tls_set_context(ssl.create_default_context(cafile=ca))
-        except (OSError, ssl.SSLError) as error:
+        except ssl.SSLError:
+            raise GatewayError(f"{ca}: no certificates to be read, expected PEM") from None
+        except OSError as error:
             raise GatewayError(f"{error.filename or ca}: {error.strerror}") from None
+        except ValueError:
+            what = password_file or "--username"
+            raise GatewayError(f"{what}: not UTF-8, or longer than it may be") from None
         self._thread = threading.Thread(target=self._run, name="simulated sensors", daemon=True)
 
     def __enter__(self) -> Self:
@@ -84,13 +99,22 @@ class Simulation:
         self.close()
 
     def start(self) -> None:
-        """Connect and publish in the background. Raises GatewayError where the first connect fails."""
+        """Connect and publish in the background.
+
+        Raises GatewayError where the first connect fails: nobody listens, or is a broker, or it refuses us.
+        """
         host, port = self._address
         try:
             self._client.connect(host, port)
         except OSError as error:
             raise GatewayError(f"cannot reach the broker {self.url}: {cause(error)}") from None
         self._client.loop_start()
+        answered = self._answered.wait(ANSWER_LIMIT)
+        if not answered or self._refusal:
+            self._client.disconnect()
+            self._client.loop_stop()
+            why = f"refuses us: {self._refusal}" if answered else "does not answer: is it an MQTT broker?"
+            raise GatewayError(f"the broker {self.url} {why}")
         self._thread.start()
 
     def close(self) -> None:
@@ -132,11 +156,17 @@ class Simulation:
     def _on_connect(
         self, client: Client, data: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        first = not self._answered.is_set()
         if reason.is_failure:
+            if first:
+                self._refusal = str(reason)
+                self._answered.set()
+                return
             click.echo(f"the broker {self.url} refuses the simulated sensors: {reason}", err=True)
             return
         self._unborn.set()
         self._connected.set()
+        self._answered.set()
 
     def _on_disconnect(
         self, client: Client, data: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None

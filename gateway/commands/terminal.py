@@ -12,6 +12,11 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(lambda found: _NAMES.get(found[0]) or f"\\u{ord(found[0]):04x}", text)
 
 
+def visible_lines(text: str) -> str:
+    """The same of each line of a text that is meant to have several."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
 def visible_json(text: str) -> str:
     """A JSON document on one line that means the same: such characters can stand in its strings only, as `\\uXXXX`.
 

@@ -1,10 +1,12 @@
 """`token new`, `token list`, `token revoke`: the gateway itself sees the file change and acts within a second."""
 
 import socket
+import time
 from datetime import UTC, datetime
+from itertools import chain, count
 
 from gateway.config import Config
-from gateway.edge.rules import roles_of, tokens_of
+from gateway.edge.rules import judge_of, roles_of, tokens_of
 from gateway.errors import GatewayError
 
 
@@ -19,6 +21,28 @@ def new_token(config: Config, name: str, role: str, *, now: float, expires: floa
     if "token" not in config.auth.methods:
         raise GatewayError('tokens are not looked at: [auth] methods does not name "token"')
     return tokens_of(config).new(name, role, now=now, expires=None if expires is None else now + expires)
+
+
+def free_name(config: Config, name: str) -> str:
+    """`name`, or with a number behind it where there is a token of that name. Raises GatewayError."""
+    tokens = tokens_of(config)
+    tokens.refresh()
+    taken = {token.name for token in tokens.all()}
+    return next(each for each in chain([name], (f"{name}-{number}" for number in count(2))) if each not in taken)
+
+
+def try_sign_in(config: Config) -> None:
+    """Read what a start reads before anybody could sign in. Raises GatewayError for tokens or a key that are no use.
+
+    Tokens that this user may not read are no mistake: the gateway's own user may.
+    """
+    try:
+        tokens_of(config).path.read_bytes()
+    except PermissionError:
+        return
+    except OSError:
+        pass  # none yet, or judge_of says what is wrong
+    judge_of(config, clock=time.monotonic, wall=time.time)
 
 
 def links(config: Config, token: str) -> list[str]:
@@ -58,4 +82,7 @@ def revoke_token(config: Config, name: str) -> str:
 
 
 def _day(unix: float) -> str:
-    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d")
+    try:
+        return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):
+        return "in no year that we know"

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import random
+import re
 import ssl
 import sys
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
 
 from gateway.commands.causes import cause
 from gateway.commands.watch_text import Printer
@@ -76,7 +78,7 @@ class Watch:
         insecure: bool = False,
         pick: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        scheme = urlsplit(url).scheme
+        scheme = _scheme(url)
         if scheme not in ("ws", "wss"):
             raise GatewayError(f"{url}: not a stream's address, expected ws://HOST:PORT/stream or wss://…")
         self._filters = filters
@@ -152,9 +154,12 @@ class Watch:
         if self._token_file is None:
             return {}
         try:
-            return {"Authorization": f"Bearer {self._token_file.read_text().strip()}"}
+            token = self._token_file.read_bytes().strip()
         except OSError as error:
             raise GatewayError(f"{self._token_file}: {error.strerror}") from None
+        if not re.fullmatch(rb"[!-~]+", token):
+            raise GatewayError(f"{self._token_file}: it does not hold one token and nothing else")
+        return {"Authorization": f"Bearer {token.decode('ascii')}"}
 
     async def _conversation(self, connection: ClientConnection) -> NoReturn:
         while True:
@@ -176,9 +181,11 @@ class Watch:
             self._note_offset(kind, received)
             try:
                 self._printer.received(kind, received, text if isinstance(text, str) else text.decode())
-            except BrokenPipeError:  # our output's, not the connection's
+            except OSError as error:  # our output's, not the connection's
                 connection.transport.abort()  # a close would wait for what we shall never print
-                raise Unread from None
+                if isinstance(error, BrokenPipeError):
+                    raise Unread from None
+                raise GatewayError(f"what comes cannot be written: {error.strerror}") from None
 
     def _subscribe(self, welcome: dict[str, Any]) -> str:
         replay: str | dict[str, Any] = "last"
@@ -231,11 +238,24 @@ class Watch:
             return Lost(why)
 
 
+def _scheme(url: str) -> str:
+    """The scheme of an address that can be gone to, "" for anything else."""
+    try:
+        parse_uri(url)
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        return parts.scheme if parts.hostname and parts.port != 0 else ""
+    except (ValueError, InvalidURI):  # a port beyond 65535, half an IPv6 address, an empty label, a fragment
+        return ""
+
+
 def _trust(ca: Path | None, insecure: bool) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca)
-    except (OSError, ssl.SSLError) as error:
-        raise GatewayError(f"{ca}: no certificates to be read ({error.strerror or error})") from None
+    except ssl.SSLError:
+        raise GatewayError(f"{ca}: no certificates to be read, expected PEM") from None
+    except OSError as error:
+        raise GatewayError(f"{ca}: no certificates to be read ({error.strerror})") from None
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -252,6 +272,16 @@ def run_watch(watch: Watch) -> int:
     except KeyboardInterrupt:
         return 0
     except Unread:
-        # `watch … | head`: the interpreter would fail once more at its end, when it flushes.
-        sys.stdout = None
+        _give_up_output()
         return 0
+    except GatewayError:
+        _give_up_output()
+        raise
+
+
+def _give_up_output() -> None:
+    """`watch … | head`, or a disk that is full: the interpreter would fail once more at its end, when it flushes."""
+    try:
+        sys.stdout.flush()
+    except (OSError, AttributeError):  # or there is none
+        sys.stdout = None

@@ -81,7 +81,7 @@ def describe(kind: str, event: dict[str, Any]) -> str | None:
             reason = f": {event['reason']}" if event.get("reason") else ""
             return f"upstream {event.get('name')} {event.get('state')}{reason}{retry}"
         case "stale":
-            return f"{event.get('topic')} is silent since {event.get('age', 0):.0f} s"
+            return f"{event.get('topic')} has been silent for {event.get('age', 0):.0f} s"
         case "fresh":
             return f"{event.get('topic')} speaks again"
         case "device":
@@ -98,5 +98,7 @@ def _describe_gap(gap: dict[str, Any]) -> str:
     topics = list(gap.get("topics") or ())
     named = ", ".join(topics[:MAX_TOPICS]) + (", …" if len(topics) > MAX_TOPICS else "")
     where = f" of {named}" if named else ""
-    offsets = f"offsets {gap.get('from')} to {gap.get('to')}"
+    first, last = gap.get("from", 0), gap.get("to", 0)
+    # What passed by while nobody was there to count it has no offsets: the gap stands before the one that follows.
+    offsets = f"before offset {first}" if last < first else f"offsets {first} to {last}"
     return f"gap: {count} messages not delivered{where} ({gap.get('reason')}), {offsets}"

@@ -46,7 +46,7 @@ def test_the_verdict_of_each_listener(
         assert 'to allow it: [origins] allow = ["https://*.example.org", "' in result.stdout
 
 
-@pytest.mark.parametrize("url", ["panel", "//x", "https://", "https://[::x]/"])
+@pytest.mark.parametrize("url", ["panel", "//x", "https://", "https://[::x]/", 'https://a"b', "https://a\x1bb"])
 def test_what_is_no_address_is_said(tmp_path: Path, url: str) -> None:
     file = tmp_path / "config.toml"
     file.write_text("")

@@ -1,5 +1,6 @@
 import gc
 import queue
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from support.mosquitto import Mosquitto
 from support.nats import Nats
 
 from devices.simulator import Fleet
+from gateway.commands import simulate
 from gateway.commands.simulate import Simulation
 from gateway.errors import GatewayError
 
@@ -104,7 +106,22 @@ def test_a_broker_that_is_not_there_is_one_clear_error(free_port: Callable[[], i
         Simulation(Fleet(), f"mqtt://127.0.0.1:{port}").start()
 
 
-@pytest.mark.parametrize("url", ["http://x", "mqtt://", "mqtt://x:99999", "mqtt://user:secret@x", "localhost:1883"])
+def test_a_broker_that_refuses_is_one_clear_error() -> None:
+    """It said that it published, and went on trying for ever."""
+    with Mosquitto(anonymous=False) as broker, pytest.raises(GatewayError) as refused:
+        Simulation(Fleet(), broker.url).start()
+    assert str(refused.value) == f"the broker {broker.url} refuses us: Not authorized"
+
+
+def test_what_listens_there_and_is_no_broker_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "ANSWER_LIMIT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"mqtt://127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(GatewayError, match=f"the broker {url} does not answer: is it an MQTT broker"):
+            Simulation(Fleet(), url).start()
+
+
+@pytest.mark.parametrize("url", ["http://x", "mqtt://", "mqtt://x:99999", "mqtt://[::1", "localhost:1883"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(GatewayError, match="expected mqtt://HOST"):
         Simulation(Fleet(), url)
@@ -113,3 +130,18 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(GatewayError, match=r"/nowhere/ca\.pem"):
         Simulation(Fleet(), "mqtts://x", ca=Path("/nowhere/ca.pem"))
+
+
+def test_a_host_that_cannot_be_looked_up_and_a_password_without_its_user_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(GatewayError, match="cannot be the name of a host"):
+        Simulation(Fleet(), "mqtt://broker..lan")
+    with pytest.raises(GatewayError, match="give --username as well"):
+        Simulation(Fleet(), "mqtt://x", password_file=tmp_path / "none")
+    with pytest.raises(GatewayError, match="--username: not UTF-8"):
+        Simulation(Fleet(), "mqtt://x", username="\udcff")
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(GatewayError, match="--password-file") as refused:
+        Simulation(Fleet(), "mqtt://user:secret@x")
+    assert "secret" not in str(refused.value)

@@ -32,7 +32,7 @@ def test_a_token_is_printed_once_and_listed_without_its_secret(config: Path, tmp
     code, table, _ = invoke(config, "list")
     _, row = table.splitlines()
     assert (code, row.split()[1:3]) == (0, ["kiosk", "viewer"])
-    assert token.strip().rpartition("_")[2] not in table
+    assert token.strip().split("_", 2)[2] not in table
     [kept] = json.loads((tmp_path / "state" / "tokens.json").read_text())["tokens"]
     assert kept["expires"] - kept["created"] == pytest.approx(90 * 86400)
 
@@ -59,6 +59,8 @@ def test_revoking_takes_it_away(config: Path) -> None:
         (("new", "kiosk", "--role", "admin"), 1, 'no [[role]] is named "admin": there are viewer'),
         (("new", "a b", "--role", "viewer"), 1, "no usable name"),
         (("new", "kiosk", "--role", "viewer", "--expires", "90"), 2, "has no unit"),
+        (("new", "kiosk", "--role", "viewer", "--expires", "0s"), 2, "out of range"),
+        (("new", "kiosk", "--role", "viewer", "--expires", "99999999d"), 2, "out of range"),
         (("new", "kiosk"), 2, "--role"),
     ],
 )
@@ -71,3 +73,31 @@ def test_a_token_that_nobody_would_look_at_is_not_made(config: Path) -> None:
     config.write_text(config.read_text() + "[auth]\nmethods = []\n")
     code, _, error = invoke(config, "new", "kiosk", "--role", "viewer")
     assert (code, "tokens are not looked at" in error) == (1, True)
+
+
+def test_a_token_until_a_year_that_no_calendar_has_is_listed_all_the_same(config: Path, tmp_path: Path) -> None:
+    invoke(config, "new", "kiosk", "--role", "viewer", "--expires", "90d")
+    file = tmp_path / "state" / "tokens.json"
+    kept = json.loads(file.read_text())
+    kept["tokens"][0]["expires"] = 8.64e12
+    file.write_text(json.dumps(kept))
+    code, table, _ = invoke(config, "list")
+    assert (code, "in no year that we know" in table) == (0, True)
+
+
+def test_check_finds_tokens_that_a_start_would_stumble_over(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "tokens.json").write_text("{")
+    checked = CliRunner().invoke(main, ["check", str(config)])
+    assert checked.exit_code == 1
+    assert "tokens.json: no file of tokens: " in checked.stderr
+    assert "of before" not in checked.stderr
+
+
+def test_check_finds_a_secret_of_jwts_that_is_too_short(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "jwt.key").write_text("short")
+    config.write_text(
+        f'{config.read_text()}[auth]\nmethods = ["jwt"]\njwt = {{ algorithm = "HS256", key_file = "jwt.key" }}\n'
+    )
+    checked = CliRunner().invoke(main, ["check", str(config)])
+    assert (checked.exit_code, "a secret of 5 bytes, expected 32 or more" in checked.stderr) == (1, True)

@@ -314,6 +314,25 @@ async def test_a_reader_that_goes_away_ends_it_without_an_error() -> None:
     assert (process.returncode, error) == (0, b"-- connected to test as viewer\n")
 
 
+async def test_a_disk_that_is_full_ends_it_and_is_not_taken_for_the_connection() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await gateway.welcome(connection)
+        await message(connection, 8, "x")
+        await connection.wait_closed()
+
+    gateway = Gateway(talk)
+    async with gateway.served() as url:
+        with open("/dev/full", "wb") as full:  # noqa: ASYNC230
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gateway", "watch", "a/#", "--url", url),
+                stdout=full,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        _, error = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 1
+    assert error.splitlines()[1:] == [b"sensor-gateway: what comes cannot be written: No space left on device"]
+
+
 class TestCertificates:
     async def test_one_that_nobody_vouches_for_is_refused_and_the_way_out_named(self, serving: ssl.SSLContext) -> None:
         async with Gateway().served(ssl=serving) as url:
@@ -337,9 +356,24 @@ class TestCertificates:
             viewer("wss://localhost:1/stream", ca=tmp_path / "nothing.pem")
 
 
-def test_an_address_that_is_no_stream_is_refused() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://localhost:8880/", "ws://localhost:99999/stream", "ws://[::1", "wss:///x", ""),
+        *("wss://box:8443/stream#token=x", "ws://gateway..lan/stream", "ws://localhost/\udcff"),
+    ],
+)
+def test_an_address_that_is_no_stream_is_refused(url: str) -> None:
     with pytest.raises(GatewayError, match="expected ws://"):
-        viewer("http://localhost:8880/")
+        viewer(url)
+
+
+@pytest.mark.parametrize("content", [b"", b"two tokens", b"gw_1_a\r\nX-Evil: 1", "gw_1_ü".encode()])
+async def test_a_file_that_holds_no_token_is_named_and_not_repeated(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(GatewayError, match="it does not hold one token") as refused:
+        await viewer("ws://localhost:1/stream", token_file=tmp_path / "token")[0].run()
+    assert "gw_" not in str(refused.value)
 
 
 async def test_a_welcome_that_is_said_again_tells_of_the_clock_and_is_not_answered() -> None:

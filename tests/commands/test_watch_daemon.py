@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import IO
 
+import pytest
 from support.daemon import Daemon
 from support.mosquitto import Mosquitto
 from support.mqttpublisher import MqttPublisher
@@ -22,6 +23,7 @@ def line_with(stream: IO[str] | None, wanted: str) -> str:
     raise AssertionError(f"ended without {wanted!r}")
 
 
+@pytest.mark.slow
 def test_it_comes_back_by_itself_and_says_what_happened(gateway: Callable[[str], Daemon], mosquitto: Mosquitto) -> None:
     daemon = gateway(
         f'[gateway]\nstate_dir = "{{folder}}"\ndrain = "0s"\n[[upstream]]\nname = "plant"\nurls = ["{mosquitto.url}"]\n'

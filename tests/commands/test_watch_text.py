@@ -48,6 +48,11 @@ def test_a_message_is_one_line_of_time_topic_and_value(fields: dict[str, Any], l
             "-- gap: an unknown number of messages not delivered (upstream), offsets 5 to 9\n",
         ),
         (
+            {"type": "gap", "from": 476, "to": 475, "count": None, "topics": {}, "reason": "upstream"},
+            "-- gap: an unknown number of messages not delivered (upstream), before offset 476\n",
+        ),
+        ({"type": "stale", "topic": "a\x1b[2J", "age": 65.2}, "-- a\\u001b[2J has been silent for 65 s\n"),
+        (
             {"type": "upstream", "name": "main", "state": "waiting", "retry_in": 2.4},
             "-- upstream main waiting, next try in 2 s\n",
         ),

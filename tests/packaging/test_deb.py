@@ -76,6 +76,9 @@ def test_a_clean_root_runs_upgrades_and_forgets_it(debian: Debian) -> None:
     assert debian.tell("stat -c %U /var/lib/sensor-gateway/tokens.json") == "sensor-gateway"
     debian.tell("test -f /usr/lib/systemd/system/sensor-gateway.socket")
     debian.tell("test -f /usr/share/doc/sensor-gateway/examples/config.example.toml")
+    completed = "COMP_WORDS='sensor-gateway certi' COMP_CWORD=1 _SENSOR_GATEWAY_COMPLETE=bash_complete sensor-gateway"
+    assert debian.tell(completed) == "plain,certificate"
+    debian.tell("bash -n /usr/share/bash-completion/completions/sensor-gateway")
 
     # It runs, as the user that the service has: READY's other face is that it answers.
     script = (

@@ -64,6 +64,7 @@ def test_a_familys_decoder_understands_every_message(family: str) -> None:
         assert low <= reading.value <= high, reading
 
 
+@pytest.mark.slow
 def test_a_day_has_a_curve() -> None:
     fleet = Fleet(seed=3, devices=1, families=["plain"], catch_up=1e6)
     fleet.step(START)
