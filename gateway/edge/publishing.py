@@ -30,12 +30,13 @@ def publish(command: Publish, role: Role, sender: UpstreamSender | None, client:
         raise fault
     assert sender is not None
 
-    def done(reason: str | None) -> None:
-        client.audit("publish", "ok" if reason is None else "failed", topic=command.topic, reason=reason)
-        if reason is None:
+    def done(failure: CommandError | None) -> None:
+        if failure is None:
+            client.audit("publish", "ok", topic=command.topic)
             client.say(events.Ok(id=command.id, published=command.topic))
         else:
-            client.say(events.Error(id=command.id, code="upstream-down", message=reason))
+            client.audit("publish", "failed", topic=command.topic, reason=str(failure))
+            client.say(events.Error(id=command.id, code=failure.code, message=failure.text))
 
     sender.publish(command.topic, command.payload, qos=command.qos, retain=command.retain, done=done)
 

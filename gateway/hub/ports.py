@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.errors import CommandError
 from gateway.hub.message import Message
 
 CONNECTED = "connected"
@@ -66,9 +67,9 @@ class UpstreamSender(Protocol):
     """Where a client's publish goes."""
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Callable[[str | None], None]
+        self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Callable[[CommandError | None], None]
     ) -> None:
-        """Publish to the broker; `done(None)` once the broker has it, `done(reason)` where it will never have it."""
+        """Publish to the broker; `done(None)` once the broker has it, `done(failure)` where it never will."""
 
 
 class UpstreamStatus(Protocol):

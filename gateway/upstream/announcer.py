@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from gateway.hub.ports import CONNECTED, CONNECTING, UpstreamListener, UpstreamState
 
@@ -40,7 +41,17 @@ class Announcer:
         if known:
             return
         self._log(old, details)
-        self._listener.upstream_changed(self.state)
+        self._tell(self._listener.upstream_changed, self.state)
+
+    def lost_messages(self) -> None:
+        """Messages passed by that nobody can count."""
+        self._tell(self._listener.upstream_gap, self.state.name)
+
+    def _tell(self, listener: Callable[[Any], None], what: Any) -> None:
+        try:
+            listener(what)
+        except Exception:  # its fault must not be the link's end: nobody would bring it up again
+            logger.exception("upstream %s: a fault in the gateway; it goes on", self.state.name)
 
     def _log(self, old: UpstreamState, details: str) -> None:
         state = self.state

@@ -63,6 +63,7 @@ class MqttClient:
         self._over: str | None = None
         self._names = TopicNames(upstream)
         self._payload_limit = 0
+        self._linger = 0.0
         self._paho = self._make_paho()
         self._intake: Final = Intake(
             loop,
@@ -118,11 +119,16 @@ class MqttClient:
         names: TopicNames,
         own: bytes,
         payload_limit: int,
+        linger: float = 0.0,
     ) -> None:
-        """Send CONNECT over a new transport. `properties` are those of an MQTT 5 CONNECT; `keepalive` in seconds."""
+        """Send CONNECT over a new transport. `properties` are those of an MQTT 5 CONNECT.
+
+        `keepalive` in seconds, and `linger`, for which nothing is read after messages that had nothing behind them.
+        """
         paho = self._paho
         self._names = names
         self._payload_limit = payload_limit
+        self._linger = linger
         paho.username_pw_set(username, password)
         paho.will_clear()
         if will is not None:
@@ -199,7 +205,7 @@ class MqttClient:
     # The socket, and what comes over it
 
     def _on_socket_open(self, paho: Any, userdata: Any, sock: Any) -> None:
-        self._intake.begin(sock)
+        self._intake.begin(sock, self._linger)
 
     def _on_socket_close(self, paho: Any, userdata: Any, sock: Any) -> None:
         self._intake.end()

@@ -41,6 +41,7 @@ async def try_broker(
         counters=Counters(),
         clock=time.time,
         payload_limit=0,
+        accepted=lambda session_present: None,
         published=lambda mid, failure: None,
         probe=lambda payload: None,
     )

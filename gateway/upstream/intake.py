@@ -22,6 +22,9 @@ LEAST_TURN = 16
 TURN_TIME = 0.004
 """Seconds; a turn that took longer, since much of it was new to the hub, makes the next ones shorter."""
 BUSY_POLL = 0.001
+LIGHT = 16 * 1024
+"""Bytes; a turn that received more than this is worth its wake-up, and what comes behind it may not fit the kernel's
+buffer: nothing is left there on purpose."""
 
 
 class Intake:
@@ -58,10 +61,12 @@ class Intake:
         self._receipts: list[Receipt] = []
         self._again: asyncio.Handle | None = None
         self._budget = TURN
+        self._linger = 0.0
 
-    def begin(self, sock: BufferedSocket) -> None:
-        """Read a connection that has just been opened."""
+    def begin(self, sock: BufferedSocket, linger: float = 0.0) -> None:
+        """Read a connection that has just been opened; after messages not again for `linger` seconds."""
         self._socket = sock
+        self._linger = linger
         self._loop.add_reader(sock.fileno(), self._readable)
         self.reading = True
 
@@ -86,15 +91,12 @@ class Intake:
         if sock is None:
             return
         if self._publisher.busy:
-            if self.reading:
-                self._loop.remove_reader(sock.fileno())
-                self.reading = False
-            self._again = self._loop.call_later(BUSY_POLL, self._turn)
+            self._pause(BUSY_POLL)
             return
         if not self.reading:
             self._loop.add_reader(sock.fileno(), self._readable)
             self.reading = True
-        spent = False
+        spent, before, received = False, self._counters.messages, self._counters.bytes
         begin = time.perf_counter()
         try:
             spent = self._take(sock, fill)
@@ -106,6 +108,8 @@ class Intake:
             # Behind the flush that this has scheduled: what goes out in one must fit the bounds of a client's outbox.
             if spent and self._socket is sock:
                 self._again = self._loop.call_soon(self._turn)
+            elif self._linger and self._counters.messages > before and self._counters.bytes - received <= LIGHT:
+                self._pause(self._linger)
             took = time.perf_counter() - begin
             # Fit the next turn to what a packet costs the hub at present.
             if took > TURN_TIME:
@@ -114,6 +118,15 @@ class Intake:
                 self._budget = min(TURN, self._budget * 2)
         if sock.ended and not spent and self._socket is sock:
             self._read()
+
+    def _pause(self, seconds: float) -> None:
+        """Leave to the kernel's buffer what comes meanwhile, where the connection is still there."""
+        if self._socket is None:
+            return
+        if self.reading:
+            self._loop.remove_reader(self._socket.fileno())
+            self.reading = False
+        self._again = self._loop.call_later(seconds, self._turn)
 
     def _take(self, sock: BufferedSocket, fill: bool) -> bool:
         """Take in what is there, at most a turn's worth; whether more may be waiting."""

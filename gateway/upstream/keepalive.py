@@ -7,7 +7,7 @@ from typing import Final
 
 import paho.mqtt.client as mqtt
 
-from gateway.pulse import until_beat
+from gateway.pulse import BEAT, until_beat
 from gateway.upstream.counters import Counters
 
 SHARE = 0.6
@@ -32,13 +32,13 @@ class Keepalive:
         self._reading = reading
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
-        self._tick_interval = 1.0
+        self._tick_interval = BEAT
         self._bytes = 0
 
     def choose(self, keepalive: float) -> int:
         """The interval for CONNECT, in whole seconds, of a configured one in seconds."""
         self.interval = max(1, int(keepalive * SHARE))
-        self._tick_interval = min(1.0, self.interval / 8)
+        self._tick_interval = min(BEAT, self.interval / 8)
         return self.interval
 
     def accepted(self) -> None:

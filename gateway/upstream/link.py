@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -15,12 +14,15 @@ from gateway.hub.message import Message
 from gateway.hub.ports import BLIND, CONNECTED, CONNECTING, REFUSED, WAITING, Publisher, UpstreamListener, UpstreamState
 from gateway.upstream.address import Address, parse
 from gateway.upstream.announcer import Announcer
-from gateway.upstream.backoff import Backoff
+from gateway.upstream.attempts import Attempts
 from gateway.upstream.client import CLOSED
 from gateway.upstream.connector import Connector
 from gateway.upstream.counters import Counters
 from gateway.upstream.failback import watch_first
 from gateway.upstream.following import Following
+from gateway.upstream.held import Held
+from gateway.upstream.helpers import Helpers
+from gateway.upstream.losses import Losses
 from gateway.upstream.pahocheck import verify_paho
 from gateway.upstream.presence import Presence
 from gateway.upstream.publishing import Done, Outgoing
@@ -32,7 +34,6 @@ from gateway.upstream.versions import Versions
 logger = logging.getLogger("gateway.upstream")
 
 STOP_LIMIT = 1.0
-SOON = 0.05
 SUSPICIOUS = 3
 
 
@@ -42,6 +43,7 @@ class Link:
     Messages go to `publisher`, changes of state to `listener`. `gateway` is the gateway's name, for its own topics.
     `durable`: QoS 1 is acknowledged when the publisher says so, and QoS 2 filters are subscribed at QoS 1.
     `shared`: other gateways take turns with this one over one log, which has the last values whoever took them in.
+    `held` remembers what brokers' sessions hold, for all links.
     """
 
     def __init__(
@@ -56,18 +58,19 @@ class Link:
         payload_limit: int = 256 * 1024,
         durable: bool = False,
         shared: bool = False,
+        held: Held | None = None,
     ) -> None:
-        self._shared = shared
         self.counters = Counters()
         self._settings = settings
-        self._listener = listener
         self._loop = loop
         self._gateway = gateway
         self._durable = durable
-        self._following = Following(settings, durable=durable, own=self._canary_topic())
+        self._shared = shared
+        self._following = Following(settings, durable=durable, own=self._canary_topic(), held=held or Held())
         self._announcer = Announcer(settings.name, listener, clock)
         self._connector = Connector(settings.name, loop, clock)
         self._outgoing = Outgoing(loop, self.counters, self._send)
+        self._losses = Losses(self._following, self.counters, self._announcer.lost_messages, continues=shared)
         self._session = Session(
             loop,
             publisher=publisher,
@@ -75,21 +78,20 @@ class Link:
             counters=self.counters,
             clock=clock,
             payload_limit=payload_limit,
+            accepted=self._losses.accepted,
             published=self._outgoing.published,
             probe=self._came_back,
         )
-        self._backoff = Backoff(settings.backoff.min, settings.backoff.max)
+        self._attempts = Attempts(settings)
+        self._helpers = Helpers(loop, settings.name, self._session.drop)
         self._presence = self._make_presence()
         self._sight = self._make_sight()
         self._versions = Versions(settings.protocol, loop.time)
         self._details = ""
-        self._index = 0
         self._connections = 0
         self._short = 0  # connections in a row that did not stand for `backoff.stable`
         self._stopping = False
-        self._hurry = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._helpers: set[asyncio.Task[None]] = set()
 
     # For the daemon
 
@@ -120,6 +122,10 @@ class Link:
         """Whether the broker's certificate is not valid yet by this box's clock."""
         return self._connector.clock_suspect
 
+    def take_up(self) -> None:
+        """Viewers have had messages of this upstream by an earlier run of the gateway."""
+        self._losses.continues = True
+
     def remember(self, messages: Sequence[Message]) -> None:
         """Before `start`: the last QoS 1 messages of an earlier run that are durable, the newest last."""
         self._session.remember([(m.mid, m.topic, hash(m.payload) if m.payload else m.size) for m in messages])
@@ -145,18 +151,18 @@ class Link:
     def reload(self, settings: Upstream) -> None:
         """Take over new settings (of the same name): other filters within the connection, the rest by a new one."""
         old, self._settings = self._settings, settings
-        if settings.backoff != old.backoff:
-            self._backoff = Backoff(settings.backoff.min, settings.backoff.max)
+        self._attempts.take_over(settings)
         if replace(old, backoff=settings.backoff, prefer_first=settings.prefer_first) == settings:
             return
         self._following.take_over(settings, self._canary_topic())
         if replace(old, topics=settings.topics) == settings and self._session.connected:
-            self._help(self._change_filters(old.topics))
+            self._helpers.begin(self._change_filters(old.topics))
             return
         self._versions = Versions(settings.protocol, self._loop.time)
         self._presence = self._make_presence()
+        self._sight.stop()  # the probe of the one before would come back to this one, and count as missed
         self._sight = self._make_sight()
-        self._index = 0
+        self._attempts.first_url()
         self._announcer.change(CONNECTING, reason="the configuration has changed")
         # At once: what comes from here on belongs to whoever follows next.
         self._session.drop("the configuration has changed")
@@ -184,44 +190,33 @@ class Link:
     async def _run(self) -> None:
         while not self._stopping:
             failures: list[UpstreamError] = []
-            address = None
+            address = parse(self._attempts.url)
             for _ in self._settings.urls:
-                address = parse(self._settings.urls[self._index % len(self._settings.urls)])
+                address = parse(self._attempts.url)
                 try:
                     await self._connect(address)
                     failures = [await self._stay(address)]
                     if self._settings.prefer_first:
-                        self._index = 0
+                        self._attempts.first_url()
                     break
                 except UpstreamError as error:
                     self.counters.failures += 1
                     failures.append(error)
-                except Exception:
-                    # Whatever is wrong in here: a gateway that gave up would be blind for ever.
+                except Exception:  # whatever is wrong in here: a gateway that gave up would be blind for ever
                     logger.exception("upstream %s: a fault in the gateway; it goes on", self.name)
                     failures.append(UpstreamError("a fault in the gateway: see the log"))
                 finally:
                     self._clear()
-                self._index = (self._index + 1) % len(self._settings.urls)
-            if not self._stopping and address is not None:
+                self._attempts.next_url()
+            if not self._stopping:
                 await self._pause(failures, address)
 
     async def _pause(self, failures: list[UpstreamError], address: Address) -> None:
-        error = failures[-1]
-        if self._hurry.is_set():
-            delay = SOON
-        else:
-            delay = self._backoff.next_slow() if all(each.slow for each in failures) else self._backoff.next()
+        error, delay = failures[-1], self._attempts.delay_after(failures)
         refused = error.slow and not isinstance(error, TakenOver)
-        if not (self._sight.is_blind and self._hurry.is_set()):
+        if not (self._sight.is_blind and self._attempts.is_hurried):
             self._announcer.change(REFUSED if refused else WAITING, url=address.url, reason=error.text, retry_in=delay)
-        self._hurry.clear()
-        try:
-            async with asyncio.timeout(delay):
-                await self._hurry.wait()
-        except TimeoutError:
-            pass  # nobody was in a hurry
-        self._hurry.clear()
+        await self._attempts.wait(delay)
 
     async def _connect(self, address: Address) -> None:
         """Connect and subscribe, and say so. Raises UpstreamError."""
@@ -229,8 +224,11 @@ class Link:
         if settings.tls.insecure and address.tls:
             logger.warning("upstream %s: tls.insecure: any certificate of %s is believed", self.name, address.url)
         accepted = await self._versions.speak(address.url, partial(self._open, address))
-        # A process that has just begun has no last values, whatever session the broker kept for the one before it.
-        resumed = accepted.session_present and (self._connections > 0 or self._shared)
+        # A process that has just begun lacks last values, whatever session the broker kept for the one before it: a
+        # history on disk need not reach back to what was retained long ago.
+        resumed = accepted.session_present and (self._shared or self._connections > 0)
+        held_by = f"{settings.client_id}{self._sight.suffix} {address.url}"
+        self._following.take_up(self._session, held_by, kept=accepted.session_present)
         await self._following.subscribe(self._session, session_present=resumed)
         if self._following.is_all_refused:
             raise UpstreamError(self._following.refusals(), slow=True)
@@ -263,10 +261,7 @@ class Link:
             self._tell_connected(address.url)
         if self._connections > 1:
             self.counters.reconnects += 1
-            # No session keeps messages of QoS 0.
-            if not accepted.session_present or not self._following.keeps_all():
-                self.counters.gaps += 1
-                self._listener.upstream_gap(self.name)
+        self._losses.subscribed(accepted.session_present)
         self._presence.born(accepted.terms)
         self._outgoing.connected(accepted.terms)
         self._sight.start()
@@ -275,7 +270,7 @@ class Link:
         """Until the connection is lost, and why."""
         stable = self._loop.call_later(self._settings.backoff.stable, self._stands)
         if self._settings.prefer_first and address.url != self._settings.urls[0]:
-            self._help(self._go_back())
+            self._helpers.begin(self._go_back())
         try:
             error = await self._session.wait_lost()
         finally:
@@ -294,12 +289,11 @@ class Link:
     def _stands(self) -> None:
         """The connection has stood for `backoff.stable`."""
         self._short = 0
-        self._backoff.reset()
+        self._attempts.stable()
 
     def _clear(self) -> None:
         """End what belongs to a connection."""
-        for helper in self._helpers:
-            helper.cancel()
+        self._helpers.end()
         self._sight.stop()
         self._session.drop("given up")
         self._outgoing.lost(resent=True)
@@ -340,11 +334,11 @@ class Link:
         self._tell_connected(self.state.url)
 
     def resubscribe(self) -> None:
-        self._help(self._resubscribe())
+        self._helpers.begin(self._resubscribe())
 
     def reconnect(self, reason: str) -> None:
         """Connect anew without waiting."""
-        self._hurry.set()
+        self._attempts.hurry()
         self._session.drop(reason)
 
     async def _resubscribe(self) -> None:
@@ -366,14 +360,3 @@ class Link:
         """While we are at another url: back to the first one, once it answers."""
         first = await watch_first(self._settings, self._versions, connector=self._connector, loop=self._loop)
         self.reconnect(f"going back to {first}, which answers again")
-
-    def _help(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(self._guard(work), name=f"upstream-{self.name}-helper")
-        self._helpers.add(task)
-        task.add_done_callback(self._helpers.discard)
-
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except UpstreamError as error:
-            self._session.drop(error.text)

@@ -45,7 +45,8 @@ class Accepted(NamedTuple):
 class Session:
     """Conversations of one link, one at a time; QoS 1 and 2 state lives on in it where broker and settings allow.
 
-    `published(mid, failure)` and `probe(payload)` are called as the broker answers.
+    `accepted(session_present)`, `published(mid, failure)` and `probe(payload)` are called as the broker answers, the
+    first of them before any message of the connection is handed on.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class Session:
         counters: Counters,
         clock: Callable[[], float],
         payload_limit: int,
+        accepted: Callable[[bool], None],
         published: Callable[[int, str | None], None],
         probe: Callable[[bytes], None],
     ) -> None:
+        self._accepted = accepted
         self.published = published
         self.probe = probe
         self._loop = loop
@@ -139,6 +142,7 @@ class Session:
             names=names,
             own=own.encode(),
             payload_limit=self.payload_limit,
+            linger=settings.linger,
         )
         try:
             code, session_present, properties = await self._answer(self._connack, "no CONNACK from the broker")
@@ -224,6 +228,8 @@ class Session:
 
     def connack(self, code: Any, session_present: bool, properties: Any) -> None:
         if self._connack is not None and not self._connack.done():
+            if not code.is_failure:
+                self._accepted(session_present)
             self._connack.set_result((code, session_present, properties))
 
     def suback(self, mid: int, codes: Sequence[Any]) -> None:

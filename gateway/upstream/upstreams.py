@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from gateway.config import Upstream
+from gateway.errors import CommandError
 from gateway.hub.message import Message
 from gateway.hub.ports import Publisher, Turns, UpstreamListener, UpstreamState
+from gateway.upstream.held import Held
 from gateway.upstream.link import Link
 from gateway.upstream.standby import standby
 
@@ -18,6 +20,7 @@ class Upstreams:
     `payload_limit` is `[limits] payload` in bytes, `gateway` the gateway's name. `durable`: QoS 1 is acknowledged once
     the publisher says so. `turns` says who of several gateways follows an upstream with `ingest = "one"`; until it is
     this one's turn, and with `ingest = "none"` always, its link follows nothing and only takes viewers' messages out.
+    `held` remembers what brokers' sessions hold, beyond a restart where it has a file.
     """
 
     def __init__(
@@ -32,7 +35,9 @@ class Upstreams:
         payload_limit: int = 256 * 1024,
         durable: bool = False,
         turns: Turns | None = None,
+        held: Held | None = None,
     ) -> None:
+        self._held = held or Held()
         self._turns = turns
         self._mark = secrets.token_hex(4)
         self._following: set[str] = set()
@@ -78,6 +83,13 @@ class Upstreams:
         for name, link in self._links.items():
             link.remember([message for message in messages if message.upstream == name and message.mid])
 
+    def take_up(self, last: Sequence[Message]) -> None:
+        """Before `start`: the last values of an earlier run. What an upstream of theirs lost since is to be told."""
+        known = {message.upstream for message in last}
+        for name, link in self._links.items():
+            if name in known:
+                link.take_up()
+
     def start(self) -> None:
         """Let every link connect. Raises UpstreamError where paho cannot be driven."""
         for link in self._links.values():
@@ -118,7 +130,7 @@ class Upstreams:
         await asyncio.gather(*(self._leave(name) for name in before))
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Callable[[str | None], None]
+        self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Callable[[CommandError | None], None]
     ) -> None:
         """By the link whose prefix fits best; of several equals, by the first. See UpstreamSender."""
         fitting = [link for link in self._links.values() if topic.startswith(link.settings.prefix)]
@@ -126,7 +138,7 @@ class Upstreams:
             link = max(fitting, key=lambda each: len(each.settings.prefix))
             link.publish(topic, payload, qos=qos, retain=retain, done=done)
         else:
-            done("no upstream has a prefix that this topic begins with")
+            done(CommandError("unsupported", "no upstream has a prefix that this topic begins with"))
 
     def follows(self, name: str) -> bool:
         """Whether this gateway follows the upstream, and not another one, or nobody."""
@@ -184,4 +196,5 @@ class Upstreams:
             payload_limit=self._payload_limit,
             durable=self._durable,
             shared=self._turns is not None,
+            held=self._held,
         )

@@ -96,6 +96,11 @@ class Peer:
             self.said_goodbye = True
 
 
+async def resume(peer: Peer) -> None:
+    """Keep a session: the first connection begins it, the others find it."""
+    peer.accept(session_present=len(peer.broker.peers) > 1)
+
+
 OnConnect = Callable[[Peer], Awaitable[None]]
 OnSubscribe = Callable[[Peer, int, list[tuple[str, int]]], Awaitable[None]]
 OnPublish = Callable[[Peer, packets.Published], Awaitable[None]]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from gateway.config import Backoff, Upstream, UpstreamTopic
+from gateway.errors import CommandError
 from gateway.hub.message import Message
 from gateway.hub.ports import UpstreamState
 from gateway.upstream.link import Link
@@ -43,9 +44,9 @@ class Collector:
         self.gaps.append(name)
         self._changed.set()
 
-    def done(self, failure: str | None) -> None:
+    def done(self, failure: CommandError | None) -> None:
         """For a link's `publish`."""
-        self.answers.append(failure)
+        self.answers.append(None if failure is None else str(failure))
         self._changed.set()
 
     @property

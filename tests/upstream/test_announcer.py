@@ -1,7 +1,9 @@
 from itertools import count
 
+import pytest
 from support.links import Collector
 
+from gateway.hub.ports import UpstreamState
 from gateway.upstream.announcer import Announcer
 
 
@@ -53,3 +55,19 @@ def test_after_another_state_the_same_is_news_again() -> None:
         announcer.change("connected", url="a")
 
     assert collector.history == ["waiting", "connected", "waiting", "connected"]
+
+
+def test_a_listener_that_fails_is_not_the_links_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Its exception ended the link's task, without a word: that broker was followed no more."""
+
+    class Broken(Collector):
+        def upstream_changed(self, state: UpstreamState) -> None:
+            super().upstream_changed(state)
+            raise RuntimeError("a mistake")
+
+    announcer = make(broken := Broken())
+    announcer.change("waiting", url="a")
+    announcer.change("connected", url="a")
+
+    assert broken.history == ["waiting", "connected"]
+    assert caplog.text.count("upstream main: a fault in the gateway; it goes on") == 2

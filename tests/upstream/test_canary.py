@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from support import mqttpackets as packets
 from support.fakebroker import FakeBroker, OnSubscribe, Peer
+from support.follower import until
 from support.links import Collector, MakeLink
 from support.mosquitto import Mosquitto
 from support.nats import Nats
@@ -38,6 +40,21 @@ async def test_the_probe_comes_back_and_no_viewer_sees_it(
 
     assert collector.history == ["connected"]
     assert {message.topic for message in collector.messages} == {"a"}
+    assert link.counters.canaries_missed == 0
+
+
+async def test_another_configuration_has_a_probe_of_its_own(
+    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
+) -> None:
+    """The probe of the one before went on: nobody knew it when it came back, and the link was called blind."""
+    link = make_link(mosquitto.url, canary=0.2, link_options=OPTIONS)
+    await collector.connected()
+    link.reload(replace(link.settings, keepalive=20.0))
+    await collector.until(lambda: collector.history == ["connected", "connecting", "connected"])
+    sent = mosquitto.log.count(f"Received PUBLISH from {link.settings.client_id}")
+    await until(lambda: mosquitto.log.count(f"Received PUBLISH from {link.settings.client_id}") > sent + 3)
+
+    assert collector.history == ["connected", "connecting", "connected"]
     assert link.counters.canaries_missed == 0
 
 

@@ -173,6 +173,7 @@ async def test_a_broker_that_never_answers_subscribe_is_given_up(
         await collector.connected()
 
 
+@pytest.mark.slow
 async def test_a_broker_that_closes_right_after_connack_is_not_stormed(
     make_link: MakeLink, collector: Collector
 ) -> None:
@@ -192,6 +193,7 @@ async def test_a_broker_that_closes_right_after_connack_is_not_stormed(
         assert len(collector.states) == 1
 
 
+@pytest.mark.slow
 async def test_a_broker_that_closes_after_suback_is_not_stormed_either(
     make_link: MakeLink, collector: Collector
 ) -> None:
@@ -291,6 +293,7 @@ async def test_pings_are_sent_when_nothing_else_is(make_link: MakeLink, collecto
         assert collector.history == ["connected"]
 
 
+@pytest.mark.slow
 async def test_a_slow_large_message_does_not_look_like_silence(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
 ) -> None:
@@ -312,6 +315,7 @@ async def test_a_slow_large_message_does_not_look_like_silence(
         assert len(collector.messages[0].payload) == 10_000_000
 
 
+@pytest.mark.slow
 async def test_a_loop_that_stood_still_does_not_blame_the_broker(make_link: MakeLink, collector: Collector) -> None:
     """As after a suspend, or a slow callback: the answer to the ping is older than allowed, but on its way."""
     async with FakeBroker() as broker:
@@ -397,7 +401,8 @@ async def test_a_stalled_link_catches_up(mosquitto: Mosquitto, make_link: MakeLi
         assert collector.history == ["connected"]
 
 
-@pytest.mark.parametrize(("seconds", "up", "down"), [(6, 0.6, 0.3), pytest.param(60, 2, 2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("seconds", "up", "down"), [(6, 0.6, 0.3), (60, 2, 2)])
 async def test_a_flapping_link_loses_nothing_at_qos_1(
     mosquitto: Mosquitto, make_link: MakeLink, collector: Collector, seconds: float, up: float, down: float
 ) -> None:

@@ -181,7 +181,7 @@ async def test_what_no_broker_may_get_is_refused_at_once(
     await collector.connected()
     link.publish("a/+", b"v", qos=0, retain=False, done=collector.done)
 
-    assert collector.answers == ["a topic holds no wildcard: + and # belong into filters"]
+    assert collector.answers == ["bad-filter: a topic holds no wildcard: + and # belong into filters"]
 
 
 async def test_credentials_come_from_a_file_that_is_read_at_every_connect(
@@ -292,7 +292,7 @@ async def test_other_filters_are_taken_over_within_the_connection(
     link = make_link(mosquitto.url, topics=(UpstreamTopic(filter="a", qos=1), UpstreamTopic(filter="b", qos=1)))
     await collector.connected()
     link.reload(settings(mosquitto.url, topics=(UpstreamTopic(filter="b", qos=1), UpstreamTopic(filter="c", qos=1))))
-    await asyncio.wait(link._helpers)
+    await asyncio.wait(link._helpers._tasks)
     assert [grant.filter for grant in link.grants] == ["b", "c"]
     with MqttPublisher(mosquitto.port) as publisher:
         for topic in "abc":
@@ -301,6 +301,19 @@ async def test_other_filters_are_taken_over_within_the_connection(
 
     assert collector.payloads == [b"b", b"c"]
     assert collector.history == ["connected"]
+
+
+async def test_filters_that_are_changed_twice_in_a_row_are_all_known(
+    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
+) -> None:
+    """What the broker granted for the first change was forgotten by the second, which did not ask for it again."""
+    link = make_link(mosquitto.url, topics=(UpstreamTopic(filter="a", qos=1),))
+    await collector.connected()
+    for filters in ("ab", "abc"):
+        link.reload(settings(mosquitto.url, topics=tuple(UpstreamTopic(filter=each, qos=1) for each in filters)))
+    await asyncio.wait(link._helpers._tasks)
+
+    assert [grant.filter for grant in link.grants] == ["a", "b", "c"]
 
 
 async def test_another_address_is_taken_over_by_a_new_connection(
@@ -384,8 +397,9 @@ async def test_a_busy_hub_leaves_messages_in_the_socket(
     await collector.until(lambda: len(collector.messages) == 100)
 
 
+@pytest.mark.parametrize("history", [False, True])
 async def test_a_new_process_gets_what_is_retained_though_the_broker_kept_the_session(
-    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector
+    mosquitto: Mosquitto, make_link: MakeLink, collector: Collector, history: bool
 ) -> None:
     """With a session that is resumed, "retained only if new" left a restarted gateway without any last value."""
     topics = (UpstreamTopic(filter="kept", qos=1),)
@@ -395,7 +409,9 @@ async def test_a_new_process_gets_what_is_retained_though_the_broker_kept_the_se
     await collector.until(lambda: len(collector.messages) == 1)
     await first.stop()
 
-    make_link(mosquitto.url, protocol="5", topics=topics)
+    second = make_link(mosquitto.url, protocol="5", topics=topics)
+    if history:
+        second.take_up()
 
     await collector.until(lambda: [m.payload for m in collector.messages] == [b"21.5"] * 2)
 

@@ -37,6 +37,7 @@ def percentile(values: list[float], share: float) -> float:
 
 @pytest.mark.timing
 @pytest.mark.parametrize("qos", [0, 1])
+@pytest.mark.slow
 async def test_a_storm_of_100_000_retained_messages_leaves_room_for_others(
     make_link: MakeLink, collector: Collector, qos: int
 ) -> None:

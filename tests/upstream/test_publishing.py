@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from gateway.errors import UpstreamError
+from gateway.errors import CommandError, UpstreamError
 from gateway.upstream.counters import Counters
 from gateway.upstream.publishing import DOWN, Outgoing, Terms
 
@@ -24,9 +24,9 @@ class Wire:
         return len(self.sent)
 
     def publish(self, topic: str, payload: bytes = b"v", qos: int = 1, retain: bool = False) -> None:
-        def done(failure: str | None) -> None:
+        def done(failure: CommandError | None) -> None:
             assert topic not in self.answers, "answered twice"
-            self.answers[topic] = failure
+            self.answers[topic] = None if failure is None else str(failure)
 
         self.outgoing.publish(topic, payload, qos=qos, retain=retain, done=done)
 
@@ -61,7 +61,7 @@ async def test_what_waits_too_long_is_answered_and_never_sent() -> None:
     wire.publish("a")
     await asyncio.sleep(0.1)
 
-    assert wire.answers == {"a": f"{DOWN} for more than 0.05 s"}
+    assert wire.answers == {"a": f"upstream-down: {DOWN} for more than 0.05 s"}
     wire.outgoing.connected(Terms())
     assert wire.sent == []
 
@@ -72,7 +72,7 @@ async def test_more_than_the_bound_is_answered_at_once(bounds: dict[str, float])
     for topic in "abc":
         wire.publish(topic)
 
-    assert wire.answers == {"c": f"{DOWN}, and too much waits for it"}
+    assert wire.answers == {"c": f"upstream-down: {DOWN}, and too much waits for it"}
     assert wire.counters.publish_failures == 1
     wire.outgoing.close()
 
@@ -99,7 +99,7 @@ async def test_qos_0_is_answered_as_lost_when_the_link_breaks_before_it_is_sent(
 
     wire.outgoing.lost(resent=True)
 
-    assert wire.answers == {"a": f"{DOWN}: lost before it was sent"}
+    assert wire.answers == {"a": f"upstream-down: {DOWN}: lost before it was sent"}
     wire.outgoing.published(2, None)
     assert wire.answers["b"] is None
 
@@ -115,6 +115,36 @@ async def test_what_the_client_does_not_send_again_is_sent_from_here() -> None:
     assert [topic for topic, *_ in wire.sent] == ["a", "a"]
     wire.outgoing.published(2, None)
     assert wire.answers == {"a": None}
+
+
+async def test_what_is_sent_from_here_once_more_comes_before_what_was_published_since() -> None:
+    """It came behind it: of two commands the earlier one won, where a broker came back as another version, say."""
+    wire = Wire(patience=0.1)
+    wire.outgoing.connected(Terms())
+    for topic in "ab":
+        wire.publish(topic)
+    wire.outgoing.lost(resent=True)
+    wire.publish("c")
+    wire.outgoing.lost(resent=False)
+    wire.sent.clear()
+    wire.outgoing.connected(Terms())
+
+    assert [topic for topic, *_ in wire.sent] == ["a", "b", "c"]
+    wire.outgoing.close()
+
+
+async def test_what_is_sent_from_here_once_more_waits_no_longer_than_it_may() -> None:
+    wire = Wire(patience=0.3)
+    wire.outgoing.connected(Terms())
+    wire.publish("a")
+    wire.outgoing.lost(resent=True)
+    await asyncio.sleep(0.2)
+    wire.publish("b")
+    wire.outgoing.lost(resent=False)
+    await asyncio.sleep(0.2)
+
+    assert list(wire.answers) == ["a"]
+    wire.outgoing.close()
 
 
 async def test_a_link_that_breaks_while_sending_keeps_the_message() -> None:

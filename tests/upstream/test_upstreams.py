@@ -73,7 +73,7 @@ async def test_a_message_that_fits_no_prefix_is_refused(make: Make, collector: C
 
         upstreams.publish("hall/lamp", b"1", qos=0, retain=False, done=collector.done)
 
-        assert collector.answers == ["no upstream has a prefix that this topic begins with"]
+        assert collector.answers == ["unsupported: no upstream has a prefix that this topic begins with"]
 
 
 async def test_a_reload_adds_changes_and_takes_away_links(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from support import mqttpackets as packets
-from support.fakebroker import FakeBroker, Peer
+from support.fakebroker import FakeBroker, Peer, resume
 from support.links import Collector, MakeLink, settings
 
 from gateway.config import UpstreamTopic
@@ -232,9 +232,6 @@ async def test_aliases_are_allowed_only_where_paho_never_sees_them(make_link: Ma
 async def test_subscriptions_are_sent_on_every_connect_and_ask_for_retained_values_where_some_may_be_missed(
     make_link: MakeLink, collector: Collector
 ) -> None:
-    async def resume(peer: Peer) -> None:
-        peer.accept(session_present=len(peer.broker.peers) > 1)
-
     topics = (UpstreamTopic(filter="zero"), UpstreamTopic(filter="one", qos=1))
     async with FakeBroker(on_connect=resume) as broker:
         make_link(broker.url, protocol="5", topics=topics)
@@ -262,9 +259,9 @@ def terms(properties: bytes) -> Accept:
 @pytest.mark.parametrize(
     ("properties", "qos", "retain", "size", "reason"),
     [
-        (b"\x24\x00", 1, False, 1, "the broker takes QoS 0 at most"),
-        (b"\x25\x00", 0, True, 1, "the broker keeps no retained messages"),
-        (b"\x27\x00\x00\x00\x64", 0, False, 200, "the broker takes packets of 100 bytes at most"),
+        (b"\x24\x00", 1, False, 1, "unsupported: the broker takes QoS 0 at most"),
+        (b"\x25\x00", 0, True, 1, "unsupported: the broker keeps no retained messages"),
+        (b"\x27\x00\x00\x00\x64", 0, False, 200, "too-large: the broker takes packets of 100 bytes at most"),
     ],
 )
 async def test_what_the_broker_does_not_take_is_refused_here(
@@ -326,7 +323,7 @@ async def test_a_refused_publish_is_answered_with_the_brokers_reason(make_link: 
         link.publish("a", b"v", qos=1, retain=False, done=collector.done)
         await collector.until(lambda: collector.answers)
 
-    assert collector.answers == ["the broker refused it: Not authorized"]
+    assert collector.answers == ["forbidden: the broker refused it: Not authorized"]
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
@@ -390,9 +387,6 @@ async def test_qos_1_is_acknowledged_only_when_durable_and_in_order(make_link: M
 async def test_durable_of_an_earlier_connection_acknowledges_nothing(make_link: MakeLink, collector: Collector) -> None:
     """The number may belong to another message by then (paho.golang #160)."""
 
-    async def resume(peer: Peer) -> None:
-        peer.accept(session_present=len(peer.broker.peers) > 1)
-
     collector.hold = True
     async with FakeBroker(on_connect=resume) as broker:
         make_link(broker.url, link_options={"durable": True})
@@ -421,11 +415,11 @@ async def test_what_an_earlier_run_made_durable_is_acknowledged_and_not_publishe
 ) -> None:
     """After a kill between the commit and the PUBACK; another message under the same number is no repetition."""
 
-    async def resume(peer: Peer) -> None:
+    async def find(peer: Peer) -> None:
         peer.accept(session_present=True)
 
     earlier = [Message("p/a", b"old", 1.0, "main", mid=3), Message("p/b", b"old", 1.0, "main", mid=4)]
-    async with FakeBroker(on_connect=resume) as broker:
+    async with FakeBroker(on_connect=find) as broker:
         link = Link(
             settings(broker.url, prefix="p/"),
             publisher=collector,
