@@ -16,6 +16,7 @@ import pytest
 import trustme
 from support.leftovers import held, leftovers
 from support.processes import free_port as find_free_port
+from support.uring import has_io_uring
 
 if TYPE_CHECKING:
     from support.daemon import Daemon
@@ -42,10 +43,14 @@ class Certificate(NamedTuple):
     key: Path
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if uses_broker(item):
             item.add_marker("broker")
+    if not has_io_uring():
+        without = [item for item in items if item.get_closest_marker("io_uring") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in without])
+        items[:] = without
     # What measures time runs when everything else is done.
     items.sort(key=lambda item: item.get_closest_marker("timing") is not None)
 

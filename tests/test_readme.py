@@ -17,7 +17,7 @@ from gateway.config import load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/README.md", "benchmarks/README.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/README.md", "docs/protocol.md", "benchmarks/README.md"]
 
 
 def block(language: str) -> str:

@@ -14,19 +14,23 @@ from gateway.hub.ledger import Ledger
 from gateway.hub.outbox import Overflow
 from gateway.hub.rate import Pressure
 from gateway.hub.row import Places
+from gateway.hub.volley import NOWHERE
 
 FRAMES = 256  # go out together
 SIZE = 64 * 1024
 
 
 class Alone:
-    """A Wire in front of `line`; `queued` while anything waits here or there."""
+    """A Wire in front of `line`; `queued` while anything waits here or there. In no volley."""
+
+    slot = NOWHERE
 
     def __init__(self, line: Line, window: Window, clock: Callable[[], float]) -> None:
         self._line = line
         self._window = window
         self._backlog = line.backlog()
         self._clock = clock
+        self._releasing = False
         window.limit = self._backlog.bounds.hard
 
     @property
@@ -82,6 +86,15 @@ class Alone:
 
     def release(self) -> None:
         """Let go what the window and the socket take."""
+        if self._releasing:
+            return  # the socket took it all, and says so: the loop below goes on
+        self._releasing = True
+        try:
+            self._release()
+        finally:
+            self._releasing = False
+
+    def _release(self) -> None:
         while self._backlog and not self._line.queued:
             count, size = self._window.room
             if count <= 0 or size <= 0:

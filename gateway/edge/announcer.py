@@ -1,9 +1,10 @@
 """Tells clients what is nobody's answer: links to brokers, devices, topics that fall silent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from devices.reading import DeviceState
 from gateway.edge import events
+from gateway.edge.breaks import UPSTREAM
 from gateway.edge.connection import Connection
 from gateway.edge.room import Room
 from gateway.edge.session import Session
@@ -22,8 +23,7 @@ class Announcer:
 
     def upstream_changed(self, state: UpstreamState) -> None:
         """Tell every client about a link to a broker."""
-        for session in self._sessions():
-            session.upstream_changed(state)
+        self._everybody(lambda session: session.upstream_changed(state))
 
     def clock_judged(self, suspect: bool) -> None:
         """Whether the wall clock is suspected to be wrong; every client is told when that changes."""
@@ -31,21 +31,19 @@ class Announcer:
         if state == self._room.clock_state:
             return
         self._room.clock_state = state
-        for session in self._sessions():
-            session.clock_changed()
+        self._everybody(lambda session: session.clock_changed())
 
     def upstream_gap(self, name: str) -> None:
-        """Tell every client that messages were lost upstream, nobody can know how many."""
+        """Tell every client, also those who are away, that messages were lost upstream, nobody can know how many."""
         newest = self._room.log.newest
-        gap = events.Gap(from_=newest + 1, to=newest, count=None, topics={}, reason="upstream")
-        for session in self._sessions():
-            session.tell(gap)
+        self._room.breaks.note(newest)
+        gap = events.Gap(from_=newest + 1, to=newest, count=None, topics={}, reason=UPSTREAM)
+        self._everybody(lambda session: session.tell(gap))
 
     def history_gap(self, first: int, last: int) -> None:
         """Tell every client that messages were deleted before this gateway had them."""
         gap = events.Gap(from_=first, to=last, count=None, topics={}, reason=EXPIRED)
-        for session in self._sessions():
-            session.tell(gap)
+        self._everybody(lambda session: session.tell(gap))
 
     def device_changed(self, topic: str, state: DeviceState) -> None:
         """Tell those who follow `topic` that its device came or went."""
@@ -53,9 +51,12 @@ class Announcer:
             device=state.device, state="online" if state.online else "offline", since=self._room.wall()
         )
         self._room.standing.device(topic, said)
-        for session in self._sessions():
+
+        def tell(session: Session) -> None:
             if session.follows(topic):
                 session.tell(said)
+
+        self._everybody(tell)
 
     def freshness_changed(self, change: Change) -> None:
         """Tell those who get the messages of a topic that it went silent, or speaks again."""
@@ -65,8 +66,6 @@ class Announcer:
             if session is not None and session.follows(change.topic):
                 session.tell(said)
 
-    def _sessions(self) -> Iterator[Session]:
-        """All that there are now; telling one may end another."""
-        for connection in list(self._connections.values()):
-            if connection.session is not None:
-                yield connection.session
+    def _everybody(self, tell: Callable[[Session], None]) -> None:
+        for connection in list(self._connections.values()):  # telling one may end another
+            connection.converse(tell)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.edge.http import Reply
 from gateway.edge.states import State
-from gateway.edge.visits import Pending
+from gateway.edge.visits import Later, Pending
 
 
 class Asker(Protocol):
@@ -38,11 +38,20 @@ class Answer:
             return False  # gone: nobody waits for it any more
         try:
             reply = next(self._steps)
-        except Exception:
-            # Whatever it is, the log says it; and nobody is left waiting for what will not come.
+        except Exception:  # whatever it is, the log says it; and nobody is left waiting for what will not come
             self._asker.abort("no answer could be found")
             raise
         if reply is None:
             return True
-        self._asker.reply(reply._replace(headers=(*reply.headers, *self._headers)), head=self._head)
+        self._asker.reply(_with(reply, self._headers), head=self._head)
         return False
+
+
+def answer_later(later: Later, asker: Asker, *, head: bool) -> None:
+    """Reply once somebody else has found the answer; whoever is gone meanwhile gets none."""
+    asker.state = State.ANSWERING
+    later.begin(lambda reply: asker.reply(_with(reply, later.headers), head=head))
+
+
+def _with(reply: Reply, headers: tuple[tuple[str, str], ...]) -> Reply:
+    return reply._replace(headers=(*reply.headers, *headers))

@@ -7,10 +7,12 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.edge.connection import Connection
+from gateway.edge.endpoints import Endpoint
 from gateway.edge.front import Front
 from gateway.edge.http import Reply
-from gateway.edge.listeners import Endpoint, Listeners
+from gateway.edge.listeners import Listeners
 from gateway.edge.lists import clients, topics
+from gateway.edge.numbers import history
 from gateway.edge.room import Room
 from gateway.edge.visits import Resource
 
@@ -49,6 +51,7 @@ def resources(edge: Edge) -> dict[str, Resource]:
     """The paths that the edge itself can answer."""
     return {
         "/api/topics": Resource("", lambda who, target: topics(edge.room, who, target)),
+        "/api/history": Resource("", lambda who, target: history(edge.room, who, target)),
         "/api/version": Resource("", lambda who, target: version(edge)),
         "/api/status": Resource("gateway", lambda who, target: status(edge)),
         "/api/clients": Resource("gateway", lambda who, target: clients(edge.connections.values(), edge.room.clock())),
@@ -85,7 +88,7 @@ def status(edge: Edge, more: Mapping[str, Any] | None = None) -> Reply:
             "refused": dict(sorted(edge.counts.items())),
         },
         "commands": {"refused": dict(sorted(room.refused.items()))},
-        "draining": front.draining,
+        "draining": front.open.draining,
         "listeners": [_listener(endpoint) for endpoint in edge.listeners.endpoints],
         "rejected_origins": [msgspec.to_builtins(each) for each in front.rejections.latest()],
     }

@@ -1,6 +1,7 @@
-"""What a client asks for, in no dialect any more (protocol.md, "Client to server")."""
+"""What a client asks for, in no dialect any more (docs/protocol.md, "From the client")."""
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -18,20 +19,23 @@ class ReplayFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ReplayCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The last `count` messages."""
 
-    count: int
+    count: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class ReplayAge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The messages of the last `age` seconds."""
 
-    age: float
+    age: Annotated[float, msgspec.Meta(ge=0)]
 
 
 Replay = Literal["last", "none"] | ReplayFrom | ReplayCount | ReplayAge
 
 
 class Subscribe(msgspec.Struct, frozen=True):
-    """Have messages of these filters. `interval` in seconds: at most one value per topic in that time, the newest."""
+    """Have messages of these filters. `interval` in seconds: at most one value per topic in that time, the newest.
+
+    `copy` names the subscription in a dialect where several to the same filter each have their own copy of a message.
+    """
 
     topics: list[str]
     id: Id = None
@@ -40,13 +44,15 @@ class Subscribe(msgspec.Struct, frozen=True):
     readings: bool = False
     data: bool = True
     replay: Replay = "last"
+    copy: str = ""
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):
-    """Have them no more."""
+    """Have them no more; `copy` as in Subscribe."""
 
     topics: list[str]
     id: Id = None
+    copy: str = ""
 
 
 class Publish(msgspec.Struct, frozen=True):
@@ -67,10 +73,10 @@ class Auth(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """Ask for a thinned series of numbers; `since` and `until` are Unix seconds."""
+    """Ask for a thinned series of numbers; `since` and `until` are Unix seconds, `from` and `to` over the wire."""
 
-    since: float
-    until: float
+    since: float = msgspec.field(name="from")
+    until: float = msgspec.field(name="to")
     points: int = 500
     id: Id = None
     topic: str | None = None
@@ -85,6 +91,8 @@ class Ping(msgspec.Struct, frozen=True):
 
     id: Id = None
 
+
+_WORDS = "replay is last, none, count:N, age:SECONDS or EPOCH:OFFSET"
 
 Command = Subscribe | Unsubscribe | Publish | Auth | History | Ping
 
@@ -108,11 +116,18 @@ def replay_in(text: str) -> Replay:
     if text == "last" or text == "none":
         return text  # type: ignore[return-value]
     kind, _, rest = text.partition(":")
+    if kind == "age":
+        return ReplayAge(_age(rest))
+    if not re.fullmatch("[0-9]{1,30}", rest):
+        raise ValueError(_WORDS)
+    return ReplayCount(int(rest)) if kind == "count" else ReplayFrom(kind, int(rest))
+
+
+def _age(text: str) -> float:
     try:
-        if kind == "count":
-            return ReplayCount(int(rest))
-        if kind == "age":
-            return ReplayAge(float(rest))
-        return ReplayFrom(kind, int(rest))
+        age = float(text)
     except ValueError:
-        raise ValueError("replay is last, none, count:N, age:SECONDS or EPOCH:OFFSET") from None
+        age = -1.0
+    if not age >= 0:  # which nan is not either
+        raise ValueError(_WORDS)
+    return age

@@ -7,12 +7,11 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
-from gateway.edge.commands import Subscribe
 from gateway.edge.doors import Door
 from gateway.edge.flood import Flood
 from gateway.edge.http import Reply
@@ -23,12 +22,15 @@ from gateway.edge.session import Session
 from gateway.edge.states import State
 from gateway.edge.tcpinfo import Traffic
 from gateway.edge.transport import UNREACHABLE, Transport
-from gateway.edge.websocket import WebSocket, close_reason, declined
+from gateway.edge.volley import Volley
+from gateway.edge.websocket import WebSocket, close_reason
 from gateway.errors import INTERNAL_ERROR, NO_PONG, NOT_AUTHENTICATED, SLOW_CONSUMER, CloseConnection
 from gateway.hub.batch import solo
 from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Beat, Heartbeat
 from gateway.hub.outbox import Bounds, Overflow
+
+T = TypeVar("T")
 
 CLOSE_TIMEOUT = 5.0
 REPLY_RATE = 64 * 1024.0  # bytes a second at which a plain answer has to be taken
@@ -41,6 +43,7 @@ class Host(Protocol):
     bounds: Bounds
     budget: Budget
     flood: Flood
+    volley: Volley
     clock: Callable[[], float]
 
     def requested(self, connection: "Connection", request: Request) -> None:
@@ -63,7 +66,8 @@ class Connection:
     """`line` is where its session's bytes go out.
 
     `peer` is the client's address as text, `secure` whether it came over TLS, `born` monotonic seconds; `door` are its
-    listener's rules, `names` those of our certificate; `source` is what a proxy said before everything else.
+    listener's rules, `names` those of our certificate; `source` is what a proxy said before everything else. At `due`
+    (monotonic seconds) it has to be looked after by `tick`: 0 as soon as anything happens to it.
     """
 
     __slots__ = (
@@ -74,6 +78,7 @@ class Connection:
         "_websocket",
         "born",
         "door",
+        "due",
         "failure",
         "heartbeat",
         "host",
@@ -81,7 +86,6 @@ class Connection:
         "line",
         "names",
         "peer",
-        "rtt",
         "session",
         "source",
         "state",
@@ -112,10 +116,10 @@ class Connection:
         self.born = heartbeat.heard_at
         self.heartbeat = heartbeat
         self.failure: str | None = None
-        self.rtt: float | None = None
+        self.due = 0.0
         self._streaming = False
         self._closing_at: float | None = None
-        self._transport = Transport(sock, self, host.loop, context)
+        self._transport = Transport(sock, self, host.loop, context, host.volley)
         self._websocket = WebSocket(message_size)
         self._incoming = Incoming(self, self._websocket, self.born)
         self.line = Outgoing(self._transport, self)
@@ -170,31 +174,30 @@ class Connection:
 
     def upgrade(self, request: Request, headers: list[tuple[str, str]]) -> bool:
         """Accept the WebSocket handshake; False where the request is no good one and was refused."""
-        websocket = self._websocket
-        response = websocket.accept(request)
-        if response.status_code != 101:
-            reason = str(websocket.handshake_exc or "not a WebSocket handshake")
-            self.reply(declined(reason, response.status_code, list(response.headers.raw_items())))
+        answer = self._websocket.shake_hands(request, headers)
+        if isinstance(answer, Reply):
+            self.reply(answer)
             return False
-        for name, value in headers:
-            response.headers[name] = value
-        websocket.send_response(response)
         self.state = State.OPEN
-        for data in websocket.data_to_send():
-            self.line.push(solo(data))
+        self.line.push(solo(answer))
         return self.state is State.OPEN
 
-    def start(self, subscribe: Subscribe | None) -> None:
-        """Let the session say its first word."""
-        assert self.session is not None
+    def converse(self, do: Callable[[Session], T]) -> T | None:
+        """Let `do` speak with the session, if there is one; a fault of ours in it costs this client alone."""
+        if self.session is None:
+            return None
         try:
-            self.session.start(subscribe)
+            return do(self.session)
         except CloseConnection as end:
             self.over(end)
+        except Exception:  # the others are to be told, served and looked after all the same
+            self._broken()
+        return None
 
     def adopt(self, bounds: Bounds, *, interval: float, timeout: float) -> None:
         """Go by these bounds, and this heartbeat, from now on."""
         self.heartbeat.interval, self.heartbeat.timeout = interval, timeout
+        self.due = 0.0
         self.line.adopt(bounds)
 
     def ping(self) -> None:
@@ -205,27 +208,29 @@ class Connection:
         self.control()
 
     def tick(self, now: float, handshake: float) -> None:
-        """Called about once a second: deadlines, heartbeat, patience."""
+        """Called once it is due, at whole seconds: deadlines, heartbeat, patience."""
+        self.due = float("inf")
         try:
-            self._look(now, handshake)
+            self.due = min(self.due, self._look(now, handshake))
         except Exception:  # the others are looked after all the same
             self._broken()
 
-    def _look(self, now: float, handshake: float) -> None:
+    def _look(self, now: float, handshake: float) -> float:
+        """See to what is due; when it is next. To look at a thousand who are at rest is 6 ms."""
         if self._closing_at is not None:
             if now >= self._closing_at:
                 self.abort("did not close in time")
-            return
+            return now
         if self.state is State.REQUESTED:
             if now - self.born > handshake:
                 self.host.count("handshake-timeout")
                 self.ended("no request in time")
-            return
+            return now
         if self.state is not State.OPEN:
-            return
+            return now
         if self.line.overdue(now):
             self.overflowed()
-            return
+            return now
         # Nothing comes back over a stream of plain HTTP: whether the client lives is for TCP to find out.
         beat = Beat.NOTHING if self._streaming else self.heartbeat.beat(now)
         if beat is Beat.PING:
@@ -233,12 +238,11 @@ class Connection:
         elif beat is Beat.DEAD:
             self.host.gave_up(self, "no-pong")
             self.fail(NO_PONG.code, NO_PONG.meaning)
-            return
-        if self.session is not None:
-            try:
-                self.session.beat(now)
-            except CloseConnection as end:
-                self.over(end)
+            return now
+        due = self.converse(lambda session: session.beat(now))
+        if due is None or self.line.open:
+            return now
+        return due if self._streaming else min(due, self.heartbeat.due)
 
     def finish(self, code: int, reason: str) -> None:
         """Close politely once everything before has gone; whoever may not read any more gets nothing that waits."""
@@ -269,13 +273,20 @@ class Connection:
     # What the transport tells.
 
     def received(self, data: bytes) -> None:
+        self.due = 0.0
         try:
             self._incoming.take(data)
         except Exception:  # one client's words must not be able to harm another
             self._broken()
 
     def writable(self) -> None:
-        self.line.pump()
+        try:
+            if self.line.queued:
+                self.line.pump()
+            else:
+                self._half_close()  # it was the end of TLS that the socket did not take
+        except Exception:  # the loop would only log it, and call again for ever
+            self._broken()
 
     def ended(self, failure: str | None) -> None:
         if failure is not None:
@@ -285,6 +296,11 @@ class Connection:
     def handshake_failed(self, failure: str) -> None:
         self.host.count("tls-handshake")
         self.ended(failure)
+
+    def placed(self) -> None:
+        # At its birth nobody can know its place yet.
+        if self.state is not State.REQUESTED:
+            self.line.restand()
 
     # What is read, and what becomes of what is written.
 
@@ -296,8 +312,6 @@ class Connection:
         return self.state is State.CLOSING and self._websocket.eof_sent
 
     def heard(self, now: float) -> None:
-        if self.heartbeat.asked_at is not None:
-            self.rtt = now - self.heartbeat.asked_at
         self.heartbeat.heard(now)
 
     def requested(self, request: Request) -> None:
@@ -364,7 +378,10 @@ class Connection:
 
     def _leave_hub(self) -> None:
         if self.session is not None:
-            self.session.end()
+            try:
+                self.session.end()
+            except Exception:  # the connection ends all the same, or it would stay for ever
+                self.host.fault(self)
 
     def _finish_stream(self) -> None:
         """End a stream of plain HTTP behind what has been said: the end of the connection is the end of the answer."""
@@ -378,6 +395,7 @@ class Connection:
     def _close_by(self, seconds: float = CLOSE_TIMEOUT) -> None:
         if self._closing_at is None:
             self._closing_at = self.host.clock() + seconds
+            self.due = 0.0
 
     def _half_close(self) -> None:
         """All is said: tell the client, and wait for its end so that our last bytes are not thrown away by a reset."""
@@ -391,6 +409,6 @@ class Connection:
         if self.failure == UNREACHABLE and self.session is not None:
             self.host.gave_up(self, "unreachable")
         self.state = State.GONE
+        self.line.end()
         self._transport.close()
-        self.line.close()
         self.host.forget(self)

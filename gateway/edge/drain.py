@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from gateway.edge.connection import Connection
+from gateway.edge.session import Session
 from gateway.edge.states import State
 from gateway.errors import RESTART, STOPPING
 
@@ -55,9 +56,24 @@ class Drain:
 
     def goodbye(self, connection: Connection, place: float | None = None) -> None:
         """Tell one client when to come back, and close politely; `place` (0 to 1) is where in the time there is."""
-        if connection.session is None or connection.state is not State.OPEN:
+        self._dismiss(connection, self._code.code, self._code.meaning, self._back, place)
+
+    def recall(self, reason: str) -> None:
+        """Have everybody come back at once: what they were told as they came in is true no more."""
+        for connection in list(self._connections.values()):
+            if connection.session is not None:
+                self._dismiss(connection, RESTART.code, reason, SOON)
+
+    def _dismiss(
+        self, connection: Connection, code: int, reason: str, back: tuple[float, float], place: float | None = None
+    ) -> None:
+        if connection.state is not State.OPEN:
             return
-        earliest, latest = self._back
-        place = random.random() if place is None else place
-        connection.session.closing(self._code.meaning, earliest + (latest - earliest) * place)
-        connection.finish(self._code.code, self._code.meaning)
+        earliest, latest = back
+        wait = earliest + (latest - earliest) * (random.random() if place is None else place)
+
+        def part(session: Session) -> None:
+            session.closing(reason, wait)
+            connection.finish(code, reason)
+
+        connection.converse(part)

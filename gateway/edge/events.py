@@ -1,4 +1,4 @@
-"""What the gateway says to a client, in no dialect yet (protocol.md, "Server to client")."""
+"""What the gateway says to a client, in no dialect yet (docs/protocol.md, "From the gateway")."""
 
 from typing import Any
 

@@ -12,8 +12,7 @@ from urllib.parse import unquote
 import msgspec
 from websockets.http11 import Request
 
-from gateway.edge.commands import Replay as ReplayWish
-from gateway.edge.commands import ReplayAge, ReplayCount, ReplayFrom, Subscribe
+from gateway.edge.commands import ReplayFrom, Subscribe, replay_in
 from gateway.edge.origin import parse_host
 
 REASON_HEADER = "Sensor-Gateway-Reason"
@@ -91,18 +90,9 @@ def _flag(target: Target, name: str, default: bool) -> bool:
     return text in ("1", "true")
 
 
-def _replay(text: str) -> ReplayWish:
-    kind, _, rest = text.partition(":")
-    if text == "last" or text == "none":
-        return text  # type: ignore[return-value]
-    try:
-        if kind == "count":
-            return ReplayCount(int(rest))
-        if kind == "age":
-            return ReplayAge(float(rest))
-        return ReplayFrom(kind, int(rest))
-    except ValueError:
-        raise ValueError("replay is last, none, count:N, age:SECONDS or EPOCH:OFFSET") from None
+def wants_status(target: Target) -> bool:
+    """Whether an address asks for objects about devices and silence beside messages. Raises ValueError."""
+    return _flag(target, "status", False)
 
 
 def subscription_in(target: Target) -> Subscribe | None:
@@ -125,7 +115,7 @@ def subscription_in(target: Target) -> Subscribe | None:
         interval=interval,
         readings=_flag(target, "readings", False),
         data=_flag(target, "data", True),
-        replay=_replay(target.one("replay", "last")),
+        replay=replay_in(target.one("replay", "last")),
     )
 
 

@@ -80,8 +80,12 @@ class Identities:
                 self._count(f"closed-{NOT_AUTHENTICATED.code}")
                 connection.finish(NOT_AUTHENTICATED.code, verdict.reason)
             elif verdict != session.identity:
-                audit("role", "changed", to=verdict.role.name, **_who(connection))
-                session.become(verdict)
+                _renew(connection, verdict)
+
+
+def _renew(connection: Connection, identity: Identity) -> None:
+    audit("role", "changed", to=identity.role.name, **_who(connection))
+    connection.converse(lambda session: session.become(identity))
 
 
 def _trace(connection: Connection, said: str) -> None:

@@ -59,6 +59,7 @@ def _topics(room: Room, filters: Sequence[str], wanted: Callable[[Message], bool
         runs.append(sorted((m for m in messages if m is not None and (m.payload or m.size) and wanted(m)), key=_topic))
         yield None
     found = merge(*runs, key=_topic)
+    several = len(room.upstreams.states()) > 1
     parts: list[bytes] = []
     size = 0
     complete = b"true"
@@ -67,7 +68,7 @@ def _topics(room: Room, filters: Sequence[str], wanted: Callable[[Message], bool
         if len(parts) == limit or (parts and size > MOST_BYTES):
             complete = b"false"
             break
-        parts.append(json_of(message))
+        parts.append(json_of(message, show_upstream=several))
         if not len(parts) % ENCODED:
             yield None
     yield Reply(
@@ -171,7 +172,9 @@ def _clients(connections: Iterable[Connection], now: float) -> Iterator[dict[str
         if session is None or connection.state is not State.OPEN:
             continue
         who, traffic = session.identity, connection.traffic
-        rtt = connection.rtt if connection.rtt is not None or traffic is None else traffic.rtt
+        rtt = connection.heartbeat.rtt
+        if rtt is None and traffic is not None:
+            rtt = traffic.rtt
         yield {
             "session": session.id,
             "address": connection.peer,

@@ -7,6 +7,7 @@ from gateway.edge import events
 from gateway.edge.frames import Desk
 from gateway.edge.roles import Role, may_see
 from gateway.edge.standing import Standing, Telling
+from gateway.hub.subscription import filter_of
 from gateway.topics import matches
 
 
@@ -26,7 +27,7 @@ class Client(Protocol):
 
 
 class News:
-    """`owe` for a new filter, `tell` once its snapshot is through."""
+    """`owe` for a new subscription, `tell` once its snapshot is through; subscriptions go by their keys."""
 
     __slots__ = ("_client", "_desk", "_owed", "_standing", "_telling")
 
@@ -37,21 +38,22 @@ class News:
         self._owed: set[str] = set()
         self._telling: list[Telling] = []
 
-    def owe(self, filter: str) -> None:
-        """The client has subscribed to `filter`."""
-        self._owed.add(filter)
+    def owe(self, key: str) -> None:
+        """The client has a new subscription."""
+        self._owed.add(key)
 
     def tell(self, live: Set[str], held: Set[str]) -> None:
-        """Tell what stands for those of the `live` filters that were owed it; those of `held` still wait."""
+        """Tell what stands for those of the `live` ones that were owed it; those of `held` still wait."""
         due = self._owed - held
         self._owed -= due
         due &= live
         role = self._client.role
         if role is None or not due:
             return
+        filters = {filter_of(key) for key in due}
 
         def wanted(topic: str) -> bool:
-            return any(matches(filter, topic) for filter in due) and may_see(role, topic)
+            return any(matches(filter, topic) for filter in filters) and may_see(role, topic)
 
         told = self._standing.told(wanted)
         self._telling.append(Telling(told, self._client.tell, lambda: self._client.ready))

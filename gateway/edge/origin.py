@@ -24,7 +24,7 @@ class Origin(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        port = "" if DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}"
+        port = "" if DEFAULT_PORTS.get(self.scheme, 0) == self.port else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}"
 
 

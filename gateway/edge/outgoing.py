@@ -1,6 +1,7 @@
 """What goes out to one client: through its outbox, without exception. A Viewer for the hub and a Line for the session.
 
-While the socket takes everything at once the outbox is not even there: the hub's flush calls the socket's own `send`.
+While the socket takes everything at once the outbox is not even there: the hub's flush calls the socket's own `send`,
+or reaches it in a volley.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Owner(Protocol):
 
     state: State
     session: Session | None
+    due: float
 
     @property
     def host(self) -> Means:
@@ -77,6 +79,16 @@ class Outgoing:
         return self._owner.session
 
     @property
+    def slot(self) -> int:
+        """Its socket's in the volley."""
+        return self._transport.slot
+
+    @property
+    def open(self) -> bool:
+        """Whether there is an outbox: then patience has to be looked after."""
+        return self._outbox is not None
+
+    @property
     def size(self) -> int:
         """Bytes that wait."""
         return self._outbox.size if self._outbox is not None else 0
@@ -92,6 +104,11 @@ class Outgoing:
         sends[place] = held if self.queued else self.send
         self._sends, self._place = sends, place
 
+    def restand(self) -> None:
+        """Say in its place what holds now."""
+        if self._sends is not None:
+            self._sends[self._place] = held if self.queued else self.send
+
     def push(self, batch: Batch) -> None:
         owner = self._owner
         if owner.state is not State.OPEN:
@@ -103,7 +120,6 @@ class Outgoing:
                 return
             # The policy is for those who are behind, which this client is only by what its socket does not take.
             outbox.push(batch, now=None)
-            self._queue()
             self.pump()
             if self._outbox is outbox and batch.messages is not None:
                 outbox.judge(owner.host.clock())
@@ -111,30 +127,30 @@ class Outgoing:
             owner.overflowed()
 
     def short(self, batch: Batch, taken: int) -> None:
+        if self._owner.state is State.GONE:
+            return  # since the volley went out
         outbox = self._outbox or self._open()
-        self._queue()
+        self._wait()
         try:
             outbox.resume(batch, taken, now=self._owner.host.clock())
         except Overflow:
             self._owner.overflowed()
-            return
-        self._transport.want_write()
 
     def failed(self, batch: Batch, error: OSError) -> None:
         owner = self._owner
+        if owner.state is State.GONE:
+            return
         if isinstance(error, WOULD_BLOCK):
             outbox = self._outbox or self._open()
-            self._queue()
+            self._wait()
             if self._transport.secure:
                 outbox.refused(batch)
-            else:
-                try:
-                    outbox.push(batch, now=owner.host.clock())
-                except Overflow:
-                    owner.overflowed()
-                    return
-            self._transport.want_write()
-        elif owner.state is not State.GONE:
+                return
+            try:
+                outbox.push(batch, now=owner.host.clock())
+            except Overflow:
+                owner.overflowed()
+        else:
             owner.abort(failure_of(error))
 
     def owe(self, ledger: Ledger) -> None:
@@ -175,7 +191,6 @@ class Outgoing:
             return True
         if self._outbox is None:
             return False
-        self._queue()
         self.pump()
         return True
 
@@ -202,6 +217,7 @@ class Outgoing:
             if taken < len(chunk):
                 break
         if outbox:
+            self._queue()
             self._transport.want_write()
         else:
             self._drained()
@@ -223,24 +239,40 @@ class Outgoing:
 
     def close(self) -> None:
         """Nothing will be taken any more."""
-        self.queued = False
-        if self._sends is not None:
-            self._sends[self._place] = self.send
+        if self.queued:
+            self.queued = False
+            if self._sends is not None:
+                self._sends[self._place] = self.send
         self._told = self.lost
         outbox, self._outbox = self._outbox, None
         if outbox is not None:
             outbox.close()
             self._owner.host.budget.close(outbox)
 
-    def _queue(self) -> None:
-        self.queued = True
+    def end(self) -> None:
+        """The socket is about to be closed: whatever row still remembers it must not reach the next one in its slot."""
+        self.close()
         if self._sends is not None:
             self._sends[self._place] = held
+            self._sends = None
+
+    def _queue(self) -> None:
+        """Have the hub come here first. Not for what the socket takes at once: rows are made anew at every change."""
+        if not self.queued:
+            self.queued = True
+            if self._sends is not None:
+                self._sends[self._place] = held
+
+    def _wait(self) -> None:
+        """The socket takes no more: go on when it does, and be it with a close frame alone."""
+        self._queue()
+        self._transport.want_write()
 
     def _open(self) -> Outbox:
         host = self._owner.host
         outbox = self._outbox = Outbox(host.bounds, self._gap, budget=host.budget, end=self._owner.sacrificed)
         host.budget.open(outbox)
+        self._owner.due = 0.0
         return outbox
 
     def _drained(self) -> None:

@@ -1,8 +1,11 @@
 """One subscribe's replay: how far it has come, and which messages are its own. Pure."""
 
+from collections.abc import Callable
+
 from gateway.edge.commands import Id
 from gateway.edge.snapshot import Snapshot
 from gateway.edge.thinning import Thinner
+from gateway.hub.lastvalues import LastValues
 from gateway.hub.log import BLOCK, Selection
 from gateway.hub.message import Message
 from gateway.hub.subscription import AudienceKey, Subscription, View
@@ -19,7 +22,9 @@ class Replay:
     reach. Messages above the newest one at the start that come to the client live, by its older subscriptions, are
     left out; where it resumes (`resumes`) also those from before that an earlier replay of this client still has to
     carry. `outgoing` are messages read and not sent yet; once all are, `cursor` is at `fetched`. Those `behind` come
-    after what a snapshot finds. All of the log after `start` is carried.
+    after what a snapshot finds. All of the log after `start` is carried. `foreign`: it was to go on after an offset
+    that this run never gave. `broken` are the first and the last offset behind which messages passed by upstream while
+    the client was away.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class Replay:
         self.over = False
         self.beside = False
         self.resumes = False
+        self.foreign = False
+        self.broken: tuple[int, int] | None = None
         self.start = newest
         self._sent = 0
         self._denies = denies
@@ -75,6 +82,14 @@ class Replay:
     def selection(self) -> Selection:
         """The topics of this replay."""
         return Selection(tuple(s.filter for s in self.subscriptions), self._denies)
+
+    def look(
+        self, values: LastValues, *, after: int, until: int, wanted: Callable[[Message], bool] | None = None
+    ) -> None:
+        """Find first those last values of its topics that have offsets in (after, until], of them the `wanted` ones."""
+        holders = values.holders([s.filter for s in self.subscriptions])
+        wanted = wanted or (lambda message: self.covers(message.topic))
+        self.snapshot = Snapshot(holders, after=after, until=until, wanted=wanted)
 
     def view(self, topic: str) -> View | None:
         """What a replayed message of `topic` shows; None where it is not part of this replay."""
@@ -120,9 +135,9 @@ class Replay:
         """An earlier replay of this client has carried the messages of `selection` with offsets in (after, until]."""
         self._told.append((after, until, selection))
 
-    def drop(self, filter: str) -> None:
-        """The client unsubscribed from `filter` before its replay ended."""
-        self.subscriptions = [s for s in self.subscriptions if s.filter != filter]
+    def drop(self, key: str) -> None:
+        """The client ended a subscription before its replay did."""
+        self.subscriptions = [s for s in self.subscriptions if s.key != key]
         self._wanted = any_of(tuple(s.filter for s in self.subscriptions))
         self._views.clear()
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.edge import events
-from gateway.edge.commands import Id, ReplayAge, ReplayCount, ReplayFrom
+from gateway.edge.beginnings import Beginning
+from gateway.edge.breaks import UPSTREAM, Breaks
+from gateway.edge.commands import Id
 from gateway.edge.commands import Replay as Wish
 from gateway.edge.frames import Desk
 from gateway.edge.replay import Replay
@@ -20,10 +22,8 @@ from gateway.hub.audience import Audience
 from gateway.hub.batch import Batch
 from gateway.hub.hub import Hub
 from gateway.hub.log import BLOCK, RESTART, Log, Page, Selection
-from gateway.hub.message import Message
-from gateway.hub.subscription import AudienceKey, Subscription, Variant
+from gateway.hub.subscription import AudienceKey, Subscription, Variant, filter_of
 
-MOST_POINTS = 10_000
 TOGETHER = BLOCK // 2  # last values sent at once: every topic is a new one, which makes their frames dear
 
 
@@ -55,11 +55,20 @@ class Replays:
     `wall` is Unix seconds. `copies`: each subscription has its own copy of a message, also of what another has had.
     """
 
-    __slots__ = ("_client", "_copies", "_desk", "_hub", "_log", "_pending", "_wall")
+    __slots__ = ("_breaks", "_client", "_copies", "_desk", "_hub", "_log", "_pending", "_wall")
 
     def __init__(
-        self, client: Client, *, hub: Hub, log: Log, desk: Desk, wall: Callable[[], float], copies: bool = False
+        self,
+        client: Client,
+        *,
+        hub: Hub,
+        log: Log,
+        desk: Desk,
+        wall: Callable[[], float],
+        breaks: Breaks,
+        copies: bool = False,
     ) -> None:
+        self._breaks = breaks
         self._client = client
         self._copies = copies
         self._hub = hub
@@ -73,8 +82,8 @@ class Replays:
 
     @property
     def held(self) -> set[str]:
-        """Filters whose messages come by a replay still."""
-        return {s.filter for replay in self._pending for s in replay.subscriptions}
+        """The keys of subscriptions whose messages come by a replay still."""
+        return {s.key for replay in self._pending for s in replay.subscriptions}
 
     def mark(self, mark: int) -> int:
         """The resume mark, `mark` without replays: they hold it back to where the first of them is."""
@@ -90,80 +99,30 @@ class Replays:
         live: AudienceKey | None,
     ) -> Replay:
         """The replay that `wish` asks for; `live` is what the client already gets. `add` sets it going."""
-        log = self._log
-        newest = log.newest
-        replay = Replay(id, subscriptions, denies=denies, newest=newest, live=live)
-        if isinstance(wish, ReplayCount):
-            if wish.count > 0:
-                replay.waiting = True
-                log.offset_of_last(wish.count, replay.selection, lambda offset: self._found(replay, offset))
-        elif isinstance(wish, ReplayAge):
-            replay.waiting = True
-            log.offset_before(max(0.0, wish.age), lambda offset: self._found(replay, offset))
-        elif isinstance(wish, ReplayFrom) and wish.epoch == log.epoch and wish.offset > newest:
-            self._ahead(replay, wish)
-        elif isinstance(wish, ReplayFrom) and wish.epoch == log.epoch and wish.offset >= 0:
-            self._resume(replay, wish)
-        else:
-            if isinstance(wish, ReplayFrom):
-                self._unknown(replay, wish)
-            self._begin_snapshot(replay)
+        replay = Replay(id, subscriptions, denies=denies, newest=self._log.newest, live=live)
+        beginning = Beginning(
+            replay,
+            log=self._log,
+            hub=self._hub,
+            wall=self._wall,
+            breaks=self._breaks,
+            found=lambda: self._found(replay),
+        )
+        beginning.by(wish)
         return replay
-
-    def _resume(self, replay: Replay, wish: ReplayFrom) -> None:
-        replay.cursor = replay.fetched = wish.offset
-        if wish.points is not None:
-            self._thin(replay, max(1, min(MOST_POINTS, wish.points)))
-        else:
-            replay.start, replay.resumes = wish.offset, True
-
-    def _ahead(self, replay: Replay, wish: ReplayFrom) -> None:
-        """A resume above the newest offset: another gateway on the same log may have been a moment ahead of us."""
-        answers: list[bool] = []
-
-        def reached(given: bool) -> None:
-            if not replay.waiting:
-                answers.append(given)  # within the call
-                return
-            replay.waiting = False
-            if replay in self._pending:
-                self._caught_up(replay, wish, given)
-                self.wake()
-
-        self._log.reach(wish.offset, reached)
-        if answers:
-            self._caught_up(replay, wish, answers[0])
-        else:
-            replay.waiting = True
-
-    def _caught_up(self, replay: Replay, wish: ReplayFrom, given: bool) -> None:
-        if given:
-            replay.target = max(wish.offset, self._log.newest)
-            self._resume(replay, wish)
-            return
-        self._unknown(replay, wish)
-        replay.cursor = replay.fetched = replay.target = self._log.newest
-        self._begin_snapshot(replay)
-
-    def _unknown(self, replay: Replay, wish: ReplayFrom) -> None:
-        """Another run's offsets: nobody can say what the client missed."""
-        replay.complete = False
-        newest = self._log.newest
-        first = min(max(0, wish.offset), newest) + 1
-        self._client.tell(events.Gap(from_=first, to=newest, count=None, topics={}, reason=RESTART))
 
     def add(self, replay: Replay) -> None:
         """Let `replay` go its way behind those before it."""
         self._pending.append(replay)
-        self.wake()
+        self._found(replay)
 
-    def drop(self, filters: list[str]) -> None:
-        """The client unsubscribed from `filters`."""
-        for filter in filters:
+    def drop(self, keys: list[str]) -> None:
+        """The client ended the subscriptions of these keys."""
+        for key in keys:
             for number, replay in enumerate(self._pending):
-                if number == 0 and any(s.filter == filter for s in replay.subscriptions):
-                    self._tell_others(replay, Selection((filter,), replay.selection.denies))
-                replay.drop(filter)
+                if number == 0 and any(s.key == key for s in replay.subscriptions):
+                    self._tell_others(replay, Selection((filter_of(key),), replay.selection.denies))
+                replay.drop(key)
         ended = [replay for replay in self._pending if not replay.subscriptions]
         self._pending = [replay for replay in self._pending if replay.subscriptions]
         for replay in ended:
@@ -214,32 +173,14 @@ class Replays:
             return False
         return not self._client.wire.queued or not self._pending[0].needs_socket
 
-    def _found(self, replay: Replay, offset: int) -> None:
-        replay.cursor = replay.fetched = replay.start = min(offset, replay.target)
-        replay.waiting = False
+    def _found(self, replay: Replay) -> None:
+        if replay.foreign:
+            newest = self._log.newest
+            self._client.tell(events.Gap(from_=min(1, newest), to=newest, count=None, topics={}, reason=RESTART))
+        if replay.broken is not None:
+            first, last = replay.broken
+            self._client.tell(events.Gap(from_=first + 1, to=last, count=None, topics={}, reason=UPSTREAM))
         self.wake()
-
-    def _thin(self, replay: Replay, points: int) -> None:
-        """The last values at once, then what was missed, reduced."""
-        sent: set[int] = set()
-
-        def missed(message: Message) -> bool:
-            if not replay.covers(message.topic):
-                return False
-            sent.add(message.offset)
-            return True
-
-        replay.snapshot = self._snapshot(replay, replay.cursor, replay.target, missed)
-        replay.thinner = Thinner(
-            points, until=self._wall(), told=lambda message: message.offset in sent, whole=self._hub.keeps
-        )
-
-    def _begin_snapshot(self, replay: Replay) -> None:
-        replay.snapshot = self._snapshot(replay, 0, replay.target, lambda message: replay.covers(message.topic))
-
-    def _snapshot(self, replay: Replay, after: int, until: int, wanted: Callable[[Message], bool]) -> Snapshot:
-        holders = self._hub.values.holders([s.filter for s in replay.subscriptions])
-        return Snapshot(holders, after=after, until=until, wanted=wanted)
 
     def _look(self, replay: Replay, snapshot: Snapshot) -> None:
         """Find more of the last values, or send more of those found."""
@@ -278,7 +219,7 @@ class Replays:
             if page.gone is not None and not page.empty and not replay.over:
                 # What is lost was the newest of some topics: that much of it is there still.
                 first, last = page.gone
-                replay.snapshot = self._snapshot(replay, first - 1, last, lambda m: replay.covers(m.topic))
+                replay.look(self._hub.values, after=first - 1, until=last)
                 replay.outgoing, replay.behind = [], page.messages
         self.wake()
 
@@ -322,15 +263,15 @@ class Replays:
             replay.beside = beside and not self._copies
             if not replay.beside:
                 self._ended(replay)
-        while replay.fetched < log.newest:
+        while replay in self._pending and replay.fetched < log.newest:
             replay.target = log.newest
             self._read(replay)
             if replay.waiting:
                 return  # not at hand: it goes on with the answer
             while replay.outgoing:
                 self._send(replay)
-            if replay not in self._pending:
-                return  # a push has ended the client
+        if replay not in self._pending:
+            return  # a push has ended the client
         del self._pending[0]
         if replay.beside:
             self._ended(replay)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.edge.breaks import Breaks
 from gateway.edge.credentials import Identity, Refusal
 from gateway.edge.frames import Desk
 from gateway.edge.history import Archive
@@ -36,7 +37,7 @@ class Room(msgspec.Struct):
 
     `desk` is where replays take their turns. `authenticate` judges a token: the role, or the sentence that refuses it.
     `clock_state` is "ok" or "suspect". `archive` is where numbers of the past are asked for. `refused` counts commands
-    that were refused, by the code of their error.
+    that were refused, by the code of their error. `breaks` are where messages passed by upstream.
     """
 
     hub: Hub
@@ -56,6 +57,7 @@ class Room(msgspec.Struct):
     clock_state: str = "ok"
     standing: Standing = msgspec.field(default_factory=Standing)
     archive: Archive | None = None
+    breaks: Breaks = msgspec.field(default_factory=Breaks)
     refused: Counter[str] = msgspec.field(default_factory=Counter)
 
     def now(self) -> float:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from gateway.config import Config, Listen
 from gateway.edge.credentials import JWT, TOKEN, Judge
 from gateway.edge.doors import Door
+from gateway.edge.endpoints import Endpoint
 from gateway.edge.hosts import own_names
 from gateway.edge.jwts import Jwts
-from gateway.edge.listeners import Endpoint
 from gateway.edge.origin import parse_rule
 from gateway.edge.roles import VIEWER, Role
 from gateway.edge.tls import TlsFiles

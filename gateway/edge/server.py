@@ -1,37 +1,34 @@
 """The clients: let in, judged, looked after, told goodbye."""
 
 import asyncio
-import ipaddress
 import itertools
 import logging
-import secrets
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from websockets.http11 import Request
 
-from gateway.edge.admission import UNIX, Admission, ServerLimits
+from gateway.edge.admission import Admission, ServerLimits
 from gateway.edge.announcer import Announcer
-from gateway.edge.answer import Answer
 from gateway.edge.api import resources
 from gateway.edge.audit import audit
 from gateway.edge.connection import Connection
-from gateway.edge.credentials import Identity, Judge
+from gateway.edge.credentials import Judge
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.sse import Sse
 from gateway.edge.doors import Door
 from gateway.edge.drain import Drain
+from gateway.edge.endpoints import Endpoint
 from gateway.edge.flood import Flood
 from gateway.edge.front import Front
-from gateway.edge.http import Reply, event_stream_head
 from gateway.edge.identities import Identities
-from gateway.edge.listeners import Endpoint, Listeners
+from gateway.edge.listeners import Listeners
 from gateway.edge.proxy_protocol import Source
+from gateway.edge.reception import Reception
 from gateway.edge.room import Room
-from gateway.edge.session import Session
-from gateway.edge.visits import Access, Events, Peer, Pending, Upgrade
-from gateway.errors import FULL, STOPPING
+from gateway.edge.visits import Access
+from gateway.edge.volley import Volley
 from gateway.hub.budget import Budget
 from gateway.hub.heartbeat import Heartbeat
 from gateway.hub.outbox import Bounds
@@ -39,9 +36,7 @@ from gateway.pulse import until_beat
 
 log = logging.getLogger("gateway.edge")
 
-TICK = 1.0
 STRIDE = 250  # connections looked after before the loop has its turn
-_REASONS = {400: "malformed", 401: "not-authenticated", 403: "origin", 421: "host", 429: "request-rate"}
 
 
 class Server:
@@ -60,6 +55,7 @@ class Server:
         bounds: Bounds,
         budget: Budget | None = None,
         flood: Flood | None = None,
+        volley: Volley | None = None,
         sse: Dialect | None = None,
     ) -> None:
         self.loop = loop
@@ -68,6 +64,7 @@ class Server:
         self.bounds = bounds
         self.budget = budget or Budget()
         self.flood = flood or Flood()
+        self.volley = volley or Volley(limits.connections)
         self.clock: Callable[[], float] = room.clock
         self.connections: dict[int, Connection] = {}
         self.counts: Counter[str] = Counter()
@@ -86,12 +83,21 @@ class Server:
         self._identities = Identities(front, self.admission, self.count)
         self._drain = Drain(self.connections, room.clock)
         self._gone_lost = 0
-        self._sse = sse or Sse(room.log.epoch)
+        self._reception = Reception(
+            front=front,
+            room=room,
+            admission=self.admission,
+            identities=self._identities,
+            drain=self._drain,
+            connections=self.connections,
+            count=self.count,
+            sse=sse or Sse(room.log.epoch),
+        )
         self._keys = itertools.count(1)
         self._ticker: asyncio.Task[None] | None = None
         room.authenticate = self._identities.sign_in
         room.auth_methods = front.credentials.by_message
-        front.resources.update(resources(self))
+        front.data.resources.update(resources(self))
 
     @property
     def limits(self) -> ServerLimits:
@@ -119,7 +125,7 @@ class Server:
 
     async def drain(self, seconds: float, *, restart: bool = False, elsewhere: bool = False) -> None:
         """Say goodbye to every client, see Drain; then close the listeners. Those of a shared port close at once."""
-        self.front.draining = True
+        self.front.open.draining = True
         if restart:
             self.listeners.stop()
         self.listeners.leave_shared()
@@ -150,7 +156,12 @@ class Server:
     def speak(self, dialects: Mapping[str, Callable[[], Dialect]], sse: Dialect) -> None:
         """Speak these dialects with whoever comes from now on."""
         self.front.speak(dialects)
-        self._sse = sse
+        self._reception.sse = sse
+
+    def rename(self, dialects: Mapping[str, Callable[[], Dialect]], sse: Dialect) -> None:
+        """Offsets have another epoch from now on: those who know the one before come back, and are told the new one."""
+        self.speak(dialects, sse)
+        self._drain.recall("offsets go on in another epoch")
 
     def adopt(self, limits: ServerLimits, bounds: Bounds) -> None:
         """Go by these limits from now on, live connections too; nobody is disconnected for it."""
@@ -164,37 +175,13 @@ class Server:
     def review(self) -> None:
         """Look at every live session again: its token may be revoked, its role another one."""
         self._identities.review(self.connections)
+        for connection in self.connections.values():
+            connection.due = 0.0
 
     # What a connection asks of its host.
 
     def requested(self, connection: Connection, request: Request) -> None:
-        source, door = connection.source, connection.door
-        peer = Peer(
-            address=connection.peer,
-            loopback=_is_loopback(connection.peer) and source is None,
-            secure=connection.secure or (source is not None and source.secure),
-            door=door,
-            certificate=connection.certificate,
-            names=connection.names,
-        )
-        verdict = self.front.judge(request, peer)
-        if isinstance(verdict, Reply):
-            if verdict.status >= 400:
-                self.count(_REASONS.get(verdict.status, f"http-{verdict.status}"))
-            connection.reply(verdict, head=request.method == "HEAD")
-            return
-        if isinstance(verdict, Pending):
-            self.room.desk.add(Answer(verdict, connection, head=request.method == "HEAD"))
-            return
-        if verdict.address != connection.peer:
-            self.admission.move(connection.peer, verdict.address)
-            connection.peer = verdict.address
-        if isinstance(verdict, Events):
-            self._begin_events(connection, verdict)
-            return
-        headers = [("Sec-WebSocket-Protocol", verdict.subprotocol)] if verdict.subprotocol else []
-        if connection.upgrade(request, headers):
-            self._welcome(connection, verdict)
+        self._reception.requested(connection, request)
 
     def forget(self, connection: Connection) -> None:
         if self.connections.pop(connection.key, None) is not None:
@@ -243,65 +230,23 @@ class Server:
         self.connections[key] = connection
         self.admission.arrive(peer)
 
-    def _begin_events(self, connection: Connection, verdict: Events) -> None:
-        full = self.admission.no_room(connection.peer, verdict.identity, len(self.connections))
-        if full is None and self._drain.under_way:
-            full = "draining", STOPPING.meaning
-        if full is not None:
-            self.count(full[0])
-            connection.reply(Reply.refusal(503, full[1], [("Retry-After", "30"), *verdict.headers]))
-        elif connection.stream(event_stream_head(verdict.headers)):
-            self._begin(connection, self._sse, verdict.identity, bare=not verdict.status)
-            connection.start(verdict.subscribe)
-
-    def _welcome(self, connection: Connection, verdict: Upgrade) -> None:
-        if verdict.close is not None:
-            self.count(f"closed-{verdict.close.code}")
-            connection.finish(verdict.close.code, verdict.close.reason)
-            return
-        full = self.admission.no_room(connection.peer, verdict.identity, len(self.connections))
-        if full is not None:
-            self.count(full[0])
-            connection.finish(FULL.code, full[1])
-            return
-        bare = verdict.subscribe is not None and not verdict.status
-        self._begin(connection, verdict.dialect, verdict.identity, bare=bare)
-        connection.start(verdict.subscribe)
-        if self._drain.under_way:
-            self._drain.goodbye(connection)
-
-    def _begin(self, connection: Connection, dialect: Dialect, identity: Identity | None, *, bare: bool) -> None:
-        connection.session = Session(
-            id=secrets.token_hex(8),
-            wire=connection.line,
-            dialect=dialect,
-            room=self.room,
-            role=identity.role if identity is not None else None,
-            identity=identity,
-            address=connection.peer,
-            bare=bare,
-        )
-        self._identities.began(connection)
-
     # Watching over.
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(until_beat(self.clock(), TICK))
-            now = self.clock()
-            for number, connection in enumerate(list(self.connections.values())):
+            await asyncio.sleep(until_beat(self.clock()))
+            try:
+                await self._look_around(self.clock())
+            except Exception:  # without the next round nobody would ever be pinged or ended again
+                self.count("fault")
+                log.exception("a fault of ours on the round of all clients: please report it")
+
+    async def _look_around(self, now: float) -> None:
+        for number, connection in enumerate(list(self.connections.values())):
+            if now >= connection.due:
                 connection.tick(now, self.limits.handshake)
-                if number % STRIDE == STRIDE - 1:
-                    await asyncio.sleep(0)
-            self.listeners.tick(now)
-            self.front.requests.forget(now)
-            self.budget.tick()
-
-
-def _is_loopback(peer: str) -> bool:
-    if peer == UNIX:
-        return True
-    try:
-        return ipaddress.ip_address(peer.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
+            if number % STRIDE == STRIDE - 1:
+                await asyncio.sleep(0)
+        self.listeners.tick(now)
+        self.front.data.requests.forget(now)
+        self.budget.tick()

@@ -124,7 +124,9 @@ class Session:
             if isinstance(command, CloseConnection):
                 raise command
             try:
-                self._rate.pay(None if isinstance(command, bytes) else command.id, self._room.clock())
+                # Signing in is free: a client may come back with all the subscriptions that it may have at once.
+                if self.commands > 1 or not isinstance(command, bytes | commands.Auth):
+                    self._rate.pay(None if isinstance(command, bytes) else command.id, self._room.clock())
                 if isinstance(command, bytes):
                     self._subscriptions.wire.deliver(command)
                 elif isinstance(command, CommandError):
@@ -144,26 +146,31 @@ class Session:
         """The outbox is empty: a replay may go on."""
         self._subscriptions.drained()
 
-    def beat(self, now: float) -> None:
-        """About once a second: after a heartbeat interval without a word, tell the client that the gateway is here.
+    def beat(self, now: float) -> float:
+        """After a heartbeat interval without a word, tell the client that the gateway is here.
 
-        Raises CloseConnection where the client has been silent for too long, or its credential ends here.
+        Returns when to call it again, in monotonic seconds like `now`, if nothing happens until then. Raises
+        CloseConnection where the client has been silent for too long, or its credential ends here.
         """
         if self._closed:
-            return
+            return now
         self._mind_credential(now)
         mine = self._subscriptions
         if sign := self.dialect.beat(now):
             mine.wire.deliver(sign)
         mine.beat(now)
         if self.role is None or self._closed:
-            return
+            return now
         tuned = mine.tune(now)
         if tuned is not None and not self._bare:
             self.say(tuned)
-        if now - max(self._told_at, mine.sent_at) >= self._room.heartbeat * 0.9:
-            self._told_at = now
+        silence = self._room.heartbeat * 0.9
+        silent_since = max(self._told_at, mine.sent_at)
+        if now - silent_since >= silence:
+            silent_since = self._told_at = now
             self.say(events.Heartbeat(timestamp=self._room.now(), offset=self.mark))
+        expires = self.identity is not None and self.identity.expires is not None
+        return now if expires or mine.restless or self.dialect.beats else silent_since + silence
 
     def farewell(self, code: int, reason: str) -> None:
         """Say why it ends, in the client's own protocol; the close frame comes behind it."""
@@ -223,14 +230,19 @@ class Session:
         if isinstance(command, commands.Subscribe):
             self._subscribe(command, self.role, answer=True)
         elif isinstance(command, commands.Unsubscribe):
-            self._subscriptions.remove(command.topics, command.id)
+            self._subscriptions.remove(command)
         elif isinstance(command, commands.Publish):
             publish(command, self.role, self._room.sender, self)
         else:
             self._questions.ask(self._room.archive, self.role, command, self.tell)
 
     def _subscribe(self, command: commands.Subscribe, role: Role, *, answer: bool) -> None:
-        request = self._subscriptions.judge(command, role)
+        try:
+            request = self._subscriptions.judge(command, role)
+        except CommandError as error:
+            if answer:
+                raise
+            raise CloseConnection(FORBIDDEN.code, error.text) from None
         refused = request.refused
         if refused is not None:
             # One line a command, however many filters it names.

@@ -32,6 +32,15 @@ _PAGE = (
 # In this order: later ones win.
 _STYLES = ("base", "overview", "topics", "chart", "gateway", "wall")
 _FOR_THE_PAGE = (("Cross-Origin-Resource-Policy", "same-origin"),)
+# The document's own words are painted before the script begins: on a slow machine after 0.4 instead of 0.8 s. A page
+# in the background has no frames to wait for.
+_BEHIND_THE_FIRST_PAINT = """\
+const begin = () => {{
+{script}
+}};
+if (document.hidden) begin();
+else requestAnimationFrame(() => setTimeout(begin));
+"""
 # Pages of other origins import the client; it holds nothing that they could not read in its repository.
 _FOR_EVERYBODY = (("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-Policy", "cross-origin"))
 # Kept, but asked about each time: a page never runs with the scripts of another version.
@@ -90,7 +99,7 @@ def load() -> dict[str, Asset]:
 
 def _page_script(read: Callable[[str], str], charts: str | None) -> str:
     """The page's modules as one file, with the chart library (a `var uPlot`) in front where it was built in."""
-    return (charts or "") + "\n" + join_modules("page/main.js", read)
+    return _BEHIND_THE_FIRST_PAINT.format(script=(charts or "") + "\n" + join_modules("page/main.js", read))
 
 
 def _asset(path: str, text: str, content_type: str, headers: tuple[tuple[str, str], ...]) -> Asset:

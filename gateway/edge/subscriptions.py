@@ -3,25 +3,25 @@
 New ones come live once their replay is through; until then the client stays in the audience of the others.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from gateway.edge import events
 from gateway.edge.alone import Alone
-from gateway.edge.commands import Id, Subscribe
+from gateway.edge.commands import Subscribe, Unsubscribe
 from gateway.edge.dialects.dialect import Dialect
+from gateway.edge.granting import Request, request_of
 from gateway.edge.news import News
 from gateway.edge.replays import Replays
-from gateway.edge.roles import Grant, Role, grant, may_see
+from gateway.edge.roles import Role, grant, may_see
 from gateway.edge.room import Room
 from gateway.edge.wire import Line, Wire
 from gateway.errors import CommandError
 from gateway.hub.audience import Audience
 from gateway.hub.rate import Rate
-from gateway.hub.subscription import AudienceKey, Subscription, Variant, shared
-from gateway.topics import matches, shorten
+from gateway.hub.subscription import AudienceKey, Subscription, Variant, filter_of, key_of
+from gateway.topics import matches
 
 
 class Client(Protocol):
@@ -31,19 +31,6 @@ class Client(Protocol):
 
     def tell(self, event: events.Event) -> None:
         """Tell the client."""
-
-
-class Request(NamedTuple):
-    """A subscribe as the role sees it: `results` filter by filter, what is `granted`, and the last refusal."""
-
-    results: list[dict[str, object]]
-    granted: list[Subscription]
-    refused: Grant | None
-
-    @property
-    def refused_filters(self) -> list[str]:
-        """The filters that are not granted."""
-        return [str(result["filter"]) for result in self.results if not result["granted"]]
 
 
 class Subscriptions:
@@ -76,7 +63,15 @@ class Subscriptions:
         self._dialect = dialect
         self._room = room
         self._table: dict[str, Subscription] = {}
-        self._replays = Replays(self, hub=room.hub, log=room.log, desk=room.desk, wall=room.wall, copies=dialect.copies)
+        self._replays = Replays(
+            self,
+            hub=room.hub,
+            log=room.log,
+            desk=room.desk,
+            wall=room.wall,
+            breaks=room.breaks,
+            copies=dialect.copies,
+        )
         self._news = None if bare else News(self, room.standing, room.desk)
         self._alone: Alone | None = None
         self._rate: Rate | None = None
@@ -101,7 +96,10 @@ class Subscriptions:
     def sent_at(self) -> float:
         """When the client last got a message from whose offset it could resume, 0.0 where there is none such."""
         # Who has intervals can resume from the mark alone: the newest offset it saw is not enough then.
-        return self.audience.sent_at if self.audience is not None and self.audience.pacer is None else 0.0
+        if self.audience is None or self.audience.pacer is not None:
+            return 0.0
+        self._room.hub.settle()
+        return self.audience.sent_at
 
     @property
     def imposed(self) -> float:
@@ -136,20 +134,11 @@ class Subscriptions:
 
     def judge(self, command: Subscribe, role: Role) -> Request:
         """What `role` grants of `command`. Raises CommandError where it is more than one client may have."""
-        wanted, most = list(dict.fromkeys(command.topics)), self._room.limits.subscriptions
-        if len(self._table.keys() | set(wanted)) > most:
-            raise CommandError("too-many-subscriptions", f"at most {most} a client", command.id)
-        results: list[dict[str, object]] = []
-        granted: list[Subscription] = []
-        refused, latest = None, command.mode == "latest"
-        for filter in wanted:
-            verdict = grant(role, filter)
-            results.append({"filter": shorten(filter, 300), "granted": verdict.granted, "reason": verdict.reason})
-            if verdict.granted:
-                granted.append(shared(filter, latest, command.interval, command.readings, command.data))
-            else:
-                refused = verdict
-        return Request(results, granted, refused)
+        most = self._room.limits.subscriptions
+        if len(self._table.keys() | {key_of(filter, command.copy) for filter in command.topics}) > most:
+            text = f"at most {most} subscriptions a client: end some, or say the same with wildcards"
+            raise CommandError("too-many-subscriptions", text, command.id)
+        return request_of(command, role)
 
     def add(self, command: Subscribe, request: Request, role: Role, *, answer: bool) -> None:
         """Carry out what was granted; with `answer` the client is told so before anything of it comes."""
@@ -160,35 +149,44 @@ class Subscriptions:
             live = self.audience.key if self.audience is not None and not self._dialect.copies else None
             replay = self._replays.begin(command.id, command.replay, request.granted, denies=role.deny, live=live)
         for subscription in request.granted:
-            self._table[subscription.filter] = subscription
+            key = subscription.key
+            self._table[key] = subscription
             if self._news is not None:
-                self._news.owe(subscription.filter)
+                self._news.owe(key)
         if answer:
             self._client.tell(events.Ok(id=command.id, subscribed=request.results))
+        if self._ended:
+            return  # its socket has failed at a word before
         if replay is None:
             self.rejoin()
             return
         self._replays.add(replay)
+        if self._dialect.copies or self._looks_otherwise():
+            # What the replay carries must not come live as well; or messages look otherwise while there is one.
+            self.rejoin()
 
-    def remove(self, filters: list[str], id: Id) -> None:
-        """End those of `filters` that there are, and say so."""
-        self._forget(filters)
+    def _looks_otherwise(self) -> bool:
+        live = self.audience
+        return live is not None and self._dialect.variant(live.key.table) != live.key.variant
+
+    def remove(self, command: Unsubscribe) -> None:
+        """End those of the filters that there are, and say so."""
+        self._forget([key_of(filter, command.copy) for filter in command.topics])
         self.rejoin()
-        self._client.tell(events.Ok(id=id, unsubscribed=filters))
+        self._client.tell(events.Ok(id=command.id, unsubscribed=command.topics))
 
     def restrict(self, role: Role) -> list[str]:
         """End what `role` does not grant; the filters of that."""
-        ended = [filter for filter in self._table if not grant(role, filter).granted]
+        ended = [key for key, subscription in self._table.items() if not grant(role, subscription.filter).granted]
         self._forget(ended)
         self._replays.forbid(role.deny)
         self.rejoin()
-        return ended
+        return [filter_of(key) for key in ended]
 
-    def _forget(self, filters: Iterable[str]) -> None:
-        gone = list(filters)
-        for filter in gone:
-            self._table.pop(filter, None)
-        self._replays.drop(gone)
+    def _forget(self, keys: list[str]) -> None:
+        for key in keys:
+            self._table.pop(key, None)
+        self._replays.drop(keys)
 
     def _mind_window(self) -> None:
         """From the first subscription whose messages it acknowledges, this client is served alone."""
@@ -208,7 +206,7 @@ class Subscriptions:
         assert role is not None
         held = self._replays.held
         self._latest = any(subscription.latest for subscription in self._table.values())
-        table = tuple(sorted(self._paced(s) for s in self._table.values() if s.filter not in held))
+        table = tuple(sorted(self._paced(s) for key, s in self._table.items() if key not in held))
         key = AudienceKey(self._dialect.variant(table), table, role.deny)
         if self._news is not None:
             # What stands now comes behind the snapshot.
@@ -217,8 +215,8 @@ class Subscriptions:
             if self.audience.key == key:
                 return
             self._leave()
-            if self._ended:
-                return  # what was under way for it was more than it may have: nobody is left to join
+        if self._ended:
+            return  # its socket has failed at the end of a replay, or at this: nobody is left to join
         self._replays.moved(key if table and not self._dialect.copies else None)
         if table:
             self.audience = self._room.hub.join(self.wire, key)
@@ -248,6 +246,11 @@ class Subscriptions:
             return None
         self.rejoin()
         return events.Rate(interval=rate.interval, reason=rate.reason)
+
+    @property
+    def restless(self) -> bool:
+        """Whether `beat` and `tune` have something to do every second."""
+        return self._latest or self._alone is not None
 
     def beat(self, now: float) -> None:
         """Called about once a second: patience with what is not acknowledged."""

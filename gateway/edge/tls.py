@@ -62,6 +62,8 @@ def certificate_facts(certificate: Path) -> Facts:
     """Names and validity of the first certificate in a PEM file. Raises GatewayError."""
     try:
         text = certificate.read_text("ascii", "replace")
+        if ssl.PEM_HEADER not in text or ssl.PEM_FOOTER not in text:
+            raise ValueError("expected PEM")
         start = text.index(ssl.PEM_HEADER)
         end = text.index(ssl.PEM_FOOTER, start) + len(ssl.PEM_FOOTER)
         return facts_of(ssl.PEM_cert_to_DER_cert(text[start:end]))

@@ -7,10 +7,8 @@ A fast hash is right here: nobody guesses 256 bits, so there is nothing for a sl
 import fcntl
 import hashlib
 import hmac
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.errors import GatewayError
+from gateway.whole import write_whole
 
 PREFIX = "gw_"
 _TOKEN = re.compile(r"gw_([a-z0-9]{10})_([A-Za-z0-9_-]{43})")
@@ -132,7 +131,7 @@ def _stamp_of(path: Path) -> tuple[int, int, int]:
     except FileNotFoundError:
         return 0, 0, 0
     except OSError as error:
-        raise GatewayError(f"{path}: cannot be read: {error.strerror}; the tokens of before stay valid") from None
+        raise GatewayError(f"{path}: cannot be read: {error.strerror}") from None
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
@@ -142,25 +141,14 @@ def _read(path: Path) -> list[Token]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise GatewayError(f"{path}: cannot be read: {error.strerror}; the tokens of before stay valid") from None
+        raise GatewayError(f"{path}: cannot be read: {error.strerror}") from None
     except msgspec.DecodeError as error:
-        raise GatewayError(f"{path}: no file of tokens: {error}; the tokens of before stay valid") from None
+        remedy = "put a backup in its place, or move it away and make new ones"
+        raise GatewayError(f"{path}: no file of tokens: {error}: {remedy}") from None
 
 
 def _write(path: Path, tokens: list[Token]) -> None:
     data = msgspec.json.format(msgspec.json.encode(_File(tokens)), indent=1) + b"\n"
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(data)
-            os.fchmod(number, 0o640)
-            # Made by root, read by the service: the file belongs to whom its folder belongs.
-            if os.geteuid() == 0:
-                folder = path.parent.stat()
-                os.fchown(number, folder.st_uid, folder.st_gid)
-            file.flush()
-            os.fsync(number)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    # Made by root, read by the service: the file belongs to whom its folder belongs.
+    folder = path.parent.stat()
+    write_whole(path, data, 0o640, user=folder.st_uid, group=folder.st_gid)

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from gateway.edge.tcpinfo import Traffic, traffic_of
 from gateway.edge.tls import names_in
+from gateway.edge.volley import Volley
+from gateway.hub.volley import NOWHERE
 
 READ = 64 * 1024
 READS = 4  # reads a wake-up: then the others have their turn
@@ -40,8 +42,8 @@ class Owner(Protocol):
     def handshake_failed(self, failure: str) -> None:
         """There will be no TLS with this client."""
 
-
-UNREACHABLE = "the network took nothing in time"
+    def placed(self) -> None:
+        """It has a slot in the volley now."""
 
 
 def failure_of(error: OSError) -> str:
@@ -50,15 +52,20 @@ def failure_of(error: OSError) -> str:
 
 
 class Transport:
-    """`secure` is whether it is TLS, `shaking` whether its handshake is under way.
+    """`secure` is whether it is TLS, `shaking` whether its handshake is under way, `slot` its place in the volley.
 
     Takes the socket and begins to read. Raises OSError where it is dead already.
     """
 
-    __slots__ = ("_loop", "_owner", "_sock", "_writing", "closed", "secure", "shaking")
+    __slots__ = ("_loop", "_owner", "_sock", "_volley", "_writing", "closed", "secure", "shaking", "slot")
 
     def __init__(
-        self, sock: socket.socket, owner: Owner, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext | None
+        self,
+        sock: socket.socket,
+        owner: Owner,
+        loop: asyncio.AbstractEventLoop,
+        context: ssl.SSLContext | None,
+        volley: Volley,
     ) -> None:
         sock.setblocking(False)
         if context is not None:
@@ -66,10 +73,14 @@ class Transport:
         self._sock = sock
         self._owner = owner
         self._loop = loop
+        self._volley = volley
         self._writing = False
         self.secure = self.shaking = context is not None
         self.closed = False
         loop.add_reader(sock.fileno(), self._readable)
+        self.slot = NOWHERE
+        if not self.secure:
+            volley.enter(self)
 
     @property
     def send(self) -> Callable[[bytes], int]:
@@ -94,6 +105,12 @@ class Transport:
         """What the kernel counted; None for a Unix socket."""
         return traffic_of(self._sock)
 
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def placed(self) -> None:
+        self._owner.placed()
+
     def want_write(self) -> None:
         """Tell the owner when the socket takes more."""
         if not self._writing and not self.closed:
@@ -107,11 +124,19 @@ class Transport:
             self._loop.remove_writer(self._sock.fileno())
 
     def half_close(self) -> bool:
-        """Say that nothing more will come; whether the client can still be heard."""
+        """Say that nothing more will come; whether the client can still be heard.
+
+        Where TLS cannot say it now, the owner is told when the socket takes more, to say it again.
+        """
+        self.stop_writing()
         try:
             if isinstance(self._sock, ssl.SSLSocket):
                 try:
                     self._sock.unwrap()
+                except ssl.SSLWantWriteError:
+                    # Without close_notify (RFC 8446, 6.1) a stream that ends looks like one that was cut off.
+                    self.want_write()
+                    return True
                 except WOULD_BLOCK:
                     pass  # close_notify is out; the client's own need not be waited for
             self._sock.shutdown(socket.SHUT_WR)
@@ -127,7 +152,12 @@ class Transport:
             pass  # the socket is dead already: nothing to throw away
 
     def close(self) -> None:
+        """Twice is once."""
+        if self.closed:
+            return
         self.closed = True
+        if not self.secure:
+            self._volley.leave(self)
         fd = self._sock.fileno()
         if fd >= 0:
             self.stop_writing()

@@ -73,11 +73,18 @@ class Pending(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Later(NamedTuple):
+    """An answer that others look for: `begin` is told whom to hand the reply, to which `headers` are added."""
+
+    begin: Callable[[Callable[[Reply], None]], None]
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 class Resource(NamedTuple):
     """Something under /api, or /metrics: the right that it needs beside a role ("" for none), and who answers."""
 
     right: str
-    answer: Callable[[Identity, Target], Reply | Pending]
+    answer: Callable[[Identity, Target], Reply | Pending | Later]
 
 
 class Visit(NamedTuple):

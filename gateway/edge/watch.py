@@ -16,7 +16,7 @@ log = logging.getLogger("gateway.edge")
 
 
 class Watch:
-    """`run` looks twice a second; `look` once, `reload` whether or not a file looks changed."""
+    """`run` looks at every beat of the gateway's pulse; `look` once, `reload` whether or not a file looks changed."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -26,7 +26,10 @@ class Watch:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            self.look()
+            try:
+                self.look()
+            except Exception:  # without the next look no token could ever be revoked again
+                log.exception("a fault of ours on the look at tokens and certificates: please report it")
             await asyncio.sleep(until_beat(self._server.clock()))
 
     def look(self) -> None:
@@ -39,7 +42,7 @@ class Watch:
             try:
                 changed |= source.refresh()
             except GatewayError as error:
-                log.warning("%s", error)
+                log.warning("%s; the tokens of before stay valid", error)
         if changed:
             self._tell_tokens()
             self._server.review()

@@ -4,6 +4,7 @@ import logging
 
 from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from gateway.edge.http import Reply
@@ -18,6 +19,17 @@ class WebSocket(ServerProtocol):
 
     def __init__(self, max_size: int) -> None:
         super().__init__(max_size=max_size, logger=_quiet)
+
+    def shake_hands(self, request: Request, headers: list[tuple[str, str]]) -> bytes | Reply:
+        """What accepts the handshake, with `headers` of ours; where `request` is no good one, the answer to it."""
+        response = self.accept(request)
+        if response.status_code != 101:
+            reason = str(self.handshake_exc or "not a WebSocket handshake")
+            return _declined(reason, response.status_code, list(response.headers.raw_items()))
+        for name, value in headers:
+            response.headers[name] = value
+        self.send_response(response)
+        return b"".join(self.data_to_send())
 
     def recv_frame(self, frame: Frame) -> None:
         # A close frame may come between the fragments of a message (RFC 6455, 5.4 and 5.5.1); the library takes that
@@ -46,7 +58,7 @@ def refusal(error: BaseException) -> Reply:
     return Reply.refusal(400, text)
 
 
-def declined(reason: str, status: int, headers: list[tuple[str, str]]) -> Reply:
+def _declined(reason: str, status: int, headers: list[tuple[str, str]]) -> Reply:
     """The answer to a request that is no WebSocket handshake, from the library's own `status` and `headers`."""
     extra = [(k, v) for k, v in headers if k in ("Upgrade", "Allow")]
     # RFC 6455, 4.4: a version that is not ours is answered by the one that is.

@@ -1,33 +1,16 @@
 """An audience: clients for whom every message becomes the same bytes."""
 
 from collections import deque
-from collections.abc import Callable, Hashable
-from operator import length_hint
+from collections.abc import Callable
 
 from gateway.hub.batch import Batch
+from gateway.hub.handing import DIRECT, STRIDE, Pass, hand
 from gateway.hub.message import Message
 from gateway.hub.pace import Debtor, Pacer, Room
-from gateway.hub.row import Only, Row, Send, Viewer, held
-from gateway.hub.subscription import AudienceKey, Subscription, Variant, View
+from gateway.hub.row import Only, Row, Send, Turnover, Viewer, held
+from gateway.hub.subscription import AudienceKey, Variant, View
+from gateway.hub.volley import NOWHERE, Volley
 from gateway.hub.wheel import Wheel
-from gateway.topics import matches
-
-STRIDE = 32
-DIRECT = 64 * 1024
-
-
-class _Pass:
-    """A closed turn on its way along the row of those who were members then."""
-
-    __slots__ = ("at", "batch", "blob", "frames", "messages", "row")
-
-    def __init__(self, frames: list[bytes], messages: list[Message], row: Row) -> None:
-        self.frames = frames
-        self.messages = messages
-        self.row = row
-        self.blob = frames[0] if len(frames) == 1 else b"".join(frames)
-        self.batch: Batch | None = None
-        self.at = 0
 
 
 class Audience:
@@ -41,7 +24,7 @@ class Audience:
         "_resolved",
         "_row",
         "_touch",
-        "_view",
+        "_turnover",
         "delivered",
         "dirty",
         "frames",
@@ -55,7 +38,9 @@ class Audience:
         "plain",
         "send",
         "sent_at",
+        "slot",
         "variant",
+        "volley",
     )
 
     def __init__(
@@ -67,6 +52,8 @@ class Audience:
         period: float = 20.0,
         touch: Callable[["Audience"], None] | None = None,
         room: Room | None = None,
+        turnover: Turnover | None = None,
+        volley: Volley | None = None,
     ) -> None:
         self.key = key
         self.variant: Variant = key.variant  # type: ignore[assignment]
@@ -77,17 +64,19 @@ class Audience:
         self.delivered = 0
         self.sent_at = 0.0
         self.kept = kept
+        self.volley = volley
         self._members: dict[Viewer, int] = {}
         self._row: Row | None = Row(())
         self.lone: Viewer | None = None  # its only member
         self.send: Send = held  # the lone member's own, while nothing waits for it
+        self.slot = NOWHERE  # likewise
         self._only: Only | None = None
-        self._passes: deque[_Pass] = deque()
+        self._turnover = turnover or Turnover()
+        self._passes: deque[Pass] = deque()
         self._resolved: dict[str, bool] = {}
         views = {(subscription.readings, subscription.data) for subscription in key.table}
         # Hardly anybody mixes: without this, a first message would be held against every filter of every audience.
-        self._view = View(*views.pop()) if len(views) == 1 else None
-        self.group = (key.variant, self._view) if self._view is not None else None
+        self.group = (self.variant, View(*views.pop())) if len(views) == 1 else None
         self._latest = any(subscription.latest for subscription in key.table)
         self.pacer: Pacer | None = None
         if wheel is not None and touch is not None and any(subscription.interval for subscription in key.table):
@@ -105,26 +94,14 @@ class Audience:
         """Its members."""
         return list(self._members)
 
-    def group_of(self, topic: str) -> tuple[Hashable, View]:
-        """The variant, and what a message of `topic` shows: all that makes its frame differ."""
-        if self.group is not None:
-            return self.group
-        mine = self._matching(topic)
-        return self.key.variant, View(any(s.readings for s in mine), any(s.data for s in mine))
-
     def mergeable(self, topic: str) -> bool:
         """Whether its members asked for the newest value of `topic` only."""
         verdict = self._resolved.get(topic)
         if verdict is None:
             if len(self._resolved) > 4096:
                 self._resolved.clear()
-            mine = self._matching(topic)
-            verdict = self._resolved[topic] = bool(mine) and all(s.latest for s in mine)
+            verdict = self._resolved[topic] = self.key.latest(topic)
         return verdict
-
-    def interval(self, topic: str) -> float:
-        """How long, in seconds, a value of `topic` stands for its members; 0: they want every message."""
-        return min((s.interval for s in self._matching(topic)), default=0.0)
 
     def floor(self, viewer: Viewer) -> int | None:
         """The lowest offset that is held for `viewer`, or was merged and not named yet; None where nothing is."""
@@ -137,9 +114,6 @@ class Audience:
         if held is not None:
             offsets.append(held)
         return min(offsets, default=None)
-
-    def _matching(self, topic: str) -> list[Subscription]:
-        return [s for s in self.key.table if matches(s.filter, topic)]
 
     def join(self, viewer: Viewer, newest: int = 0) -> None:
         """Let `viewer` have what is published from now on, after the offset `newest`."""
@@ -157,16 +131,8 @@ class Audience:
         since = self._members.pop(viewer)
         self._changed()
         for under_way in self._passes:
-            try:
-                place = under_way.row.viewers.index(viewer)
-            except ValueError:
-                continue
-            under_way.row = under_way.row.without(viewer)
-            if place < under_way.at:
-                under_way.at -= 1
-            elif not gone:
-                under_way.batch = under_way.batch or self.batch(under_way.frames, under_way.messages, under_way.blob)
-                viewer.push(under_way.batch)
+            if under_way.leave(viewer) and not gone:
+                viewer.push(under_way.whole(self))
         if self.pacer is None:
             return
         if gone:
@@ -192,14 +158,14 @@ class Audience:
             messages = self.messages
             self.frames, self.messages = [], []
             blob = frames[0] if len(frames) == 1 else b"".join(frames)
-            self._hand(row, 0, len(row.viewers), blob, frames, messages, None)
+            hand(self, row, 0, len(row.viewers), blob, frames, messages, None)
             self.delivered += len(messages) * len(row.viewers)
             self.sent_at = now
             return True
         self._close()
         while passes:
             under_way = passes[0]
-            if not self._run(under_way, clock, deadline):
+            if not under_way.run(self, clock, deadline):
                 return False
             passes.popleft()
             self.delivered += len(under_way.messages) * len(under_way.row.viewers)
@@ -242,14 +208,14 @@ class Audience:
     def _changed(self) -> None:
         """Other members than before."""
         if self._only is not None:
+            self._only[0] = held
             self._only.stage = None
             self._only = None
-        self.send = held
         self._row = self.lone = None
         if len(self._members) == 1:
             # No row under way reckons with it keeping its place there: each who left has taken theirs along.
             [self.lone] = self._members
-            self._only = Only(self)
+            self._only = Only(self, self._turnover)
             self.lone.stand(self._only, 0)
 
     def _close(self) -> None:
@@ -266,57 +232,7 @@ class Audience:
                     under_way.row.sends = None
                 row.align()
         if row.viewers:
-            self._passes.append(_Pass(frames, messages, row))
-
-    def _run(self, under_way: _Pass, clock: Callable[[], float], deadline: float) -> bool:
-        while under_way.at < len(under_way.row.viewers):
-            row, start = under_way.row, under_way.at
-            end = min(start + STRIDE, len(row.viewers))
-            # Whoever leaves while this runs must find the pass beyond it.
-            under_way.at = end
-            under_way.batch = self._hand(
-                row, start, end, under_way.blob, under_way.frames, under_way.messages, under_way.batch
-            )
-            if under_way.at < len(under_way.row.viewers) and clock() > deadline:
-                return False
-        return True
-
-    def _hand(
-        self,
-        row: Row,
-        at: int,
-        end: int,
-        blob: bytes,
-        frames: list[bytes],
-        messages: list[Message],
-        batch: Batch | None,
-    ) -> Batch | None:
-        """One send per viewer; the batch comes into being with the first one that does not take all at once."""
-        size = len(blob)
-        while at < end:
-            sends = row.sends
-            if sends is not None and size <= DIRECT:
-                part = sends[at:end]
-            else:
-                viewer = row.viewers[at]
-                part = [held if viewer.queued or size > DIRECT else viewer.send]
-            taken = -1
-            error: OSError | None = None
-            rest = iter(part)
-            try:
-                for send in rest:
-                    taken = send(blob)
-                    if taken != size:
-                        break
-                else:
-                    at += len(part)
-                    continue
-            except OSError as caught:
-                error = caught
-            at += len(part) - length_hint(rest)
-            batch = batch or self.batch(frames, messages, blob)
-            self.behind(row.viewers[at - 1], batch, taken, error)
-        return batch
+            self._passes.append(Pass(frames, messages, row))
 
     def _out(self, frame: bytes, message: Message, viewers: list[Debtor] | None) -> None:
         """An interval lets `message` go, to all members or to those in `viewers`."""
@@ -325,5 +241,5 @@ class Audience:
             self.messages.append(message)
         else:
             self._close()
-            self._passes.append(_Pass([frame], [message], Row(viewers)))  # type: ignore[arg-type]
+            self._passes.append(Pass([frame], [message], Row(viewers)))  # type: ignore[arg-type]
         self._touch(self)

@@ -39,6 +39,11 @@ class Batch:
         self._ends: list[int] | None = None
 
     @property
+    def paced(self) -> bool:
+        """Whether it is part of a replay."""
+        return self.messages is None and not self.own
+
+    @property
     def ends(self) -> list[int]:
         """The end of each message's frame in `blob`; reckoned only once some client falls behind."""
         if self._ends is None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from gateway.hub.budget import Budget
 
+FLOOD = 64  # messages in one flush: somebody publishes as fast as it goes
+FLOOD_RATE = 10e6  # bytes a second for one client, from flush to flush: so do they with large messages
 BREATH = 0.002  # seconds that a flood waits in any case; at 200,000 messages/s nobody feels it
 FAST = 50e6  # bytes a second: where those who are behind take this much, what they lack is no network
 STALL = 0.2  # seconds for which such clients may not run, or first read what their sockets hold (0.3 MiB each)
@@ -26,6 +28,14 @@ class Breath:
         self._before = 0
         self._fast_at = 0.0
         self._trust = True
+
+    def judge(self, messages: int, size: int, seconds: float) -> None:
+        """Begin where it was no trickle that has filled some client's socket.
+
+        A flush has handed out `messages`, and that client `size` bytes, `seconds` after the one before.
+        """
+        if messages >= FLOOD or size >= FLOOD_RATE * seconds:
+            self.begin()
 
     def begin(self) -> None:
         """A flood has filled some client's socket."""

@@ -11,15 +11,18 @@ RELIEF = 7 / 8  # shed down to this part of the bound, not to the bound itself
 
 
 class Holder(Protocol):
-    """An outbox that holds something, as the budget sees it: `size` in bytes; `moved` since the last tick.
+    """An outbox that holds something, as the budget sees it: `moved` since the last tick.
 
     `idle` and `age` are ticks: without a byte taken, and without a moment in which it was empty.
     """
 
-    size: int
     moved: bool
     idle: int
     age: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait."""
 
     def shed(self) -> None:
         """Drop every message that is within the policy's reach, and book it."""

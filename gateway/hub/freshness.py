@@ -1,54 +1,26 @@
 """Which topics have gone silent: by a time that was set for them, or by their own rhythm, on the monotonic clock.
 
 A message of a topic whose rhythm is known costs nothing here: when its time is up, the offset of its last value tells
-when it was heard, by marks of the newest offset that are set twice a second. Only topics that are being learned, or are
-stale, are looked at as their messages come.
+when it was heard, by marks of the newest offset that are set at every beat of the pulse. Only topics that are being
+learned, or are stale, are looked at as their messages come.
 """
 
 import math
-import re
-from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from devices.mapping import Filter
+from gateway.hub.marks import Marks
 from gateway.hub.message import Message
-from gateway.hub.ports import Observer
-from gateway.hub.readings import Readings
 from gateway.hub.rhythm import LEAST, Rhythm
+from gateway.hub.staleness import tells_of_doors
 from gateway.hub.wheel import GRAIN, Wheel
 from gateway.pulse import BEAT, until_beat
 
 MARK = BEAT  # seconds between marks, and between looks: a topic is called stale up to two of them late, never too early
-MARKS = 4096
 LOOKS = 64  # topics looked at to make room for a new one
 AGAIN = 3600.0  # seconds after which a rhythm is looked at again, or looked for again
-NEVER = frozenset({"contact", "opening", "motion", "occupancy", "presence", "switch", "tamper", "leak", "water_leak"})
-"""Quantities that have no rhythm: doors are opened when somebody comes."""
-
-_WORDS = re.compile(
-    r"(?:^|[/_\-.])(?:contact|motion|occupancy|presence|switch|tamper|leak|door|window)(?:$|[/_\-.0-9])", re.IGNORECASE
-)
-
-
-class Observers:
-    """Several observers of the hub's messages as one; the first one's generation is that of all."""
-
-    def __init__(self, *observers: Observer) -> None:
-        self.all = list(observers)
-
-    @property
-    def generation(self) -> int:
-        return self.all[0].generation
-
-    def observe(self, message: Message) -> bool:
-        """Let everyone see the message; False where nobody wants the next one of its topic."""
-        wanted = False
-        for observer in self.all:
-            wanted |= observer.observe(message)
-        return wanted
 
 
 class Change(NamedTuple):
@@ -124,8 +96,7 @@ class Freshness:
         self._watches: dict[str, _Watch] = {}
         self._stale: dict[str, _Watch] = {}
         self._queue: deque[str] = deque()
-        self._offsets: list[int] = []
-        self._times: list[float] = []
+        self._marks = Marks()
 
     generation = 0
 
@@ -166,7 +137,7 @@ class Freshness:
             watch = self._watch(message.topic, limits(message.topic), now)
             watch.offset = message.offset
             if not message.retained:
-                watch.checked = self._heard_by(message.offset, now)
+                watch.checked = self._marks.heard_by(message.offset, now)
             self._look_at(watch, now)
 
     def start(self, later: Callable[[float, Callable[[], None]], object]) -> None:
@@ -176,16 +147,7 @@ class Freshness:
 
     def mark(self) -> None:
         """Called every `MARK` seconds: whatever has its offset by now was heard by now."""
-        newest = self._newest()
-        if self._offsets and self._offsets[-1] == newest:
-            return
-        self._offsets.append(newest)
-        self._times.append(self._clock())
-        if len(self._offsets) > MARKS:
-            # What is long ago need not be known to half a second.
-            half = MARKS // 2
-            self._offsets[:half] = self._offsets[1:half:2]
-            self._times[:half] = self._times[1:half:2]
+        self._marks.set(self._newest(), self._clock())
 
     def observe(self, message: Message) -> bool:
         """See a message; False where the next one of its topic need not be seen."""
@@ -203,7 +165,7 @@ class Freshness:
         if not watch.stale and watch.rhythm is None:
             return False
         self._heard(watch, message, self._clock())
-        return watch.rhythm is not None and watch.after is not None
+        return watch.rhythm is not None and (watch.after is not None or watch.slot is None)
 
     def due(self, watch: _Watch, now: float) -> None:
         """The time of `watch` is up."""
@@ -217,7 +179,7 @@ class Freshness:
         if last.offset != watch.offset:
             watch.offset = last.offset
             # Of a retained one nobody knows the age: it buys one more period, no more.
-            watch.checked = now if last.retained else max(watch.checked, self._heard_by(last.offset, now))
+            watch.checked = now if last.retained else max(watch.checked, self._marks.heard_by(last.offset, now))
         after = watch.after
         if after is None:
             # It had no rhythm when it was looked for.
@@ -240,7 +202,7 @@ class Freshness:
         topic, now = message.topic, self._clock()
         after = self._limits(topic)
         if after is None:
-            if _WORDS.search(topic):
+            if tells_of_doors(topic):
                 return False
             if message.retained or not message.payload:
                 return True
@@ -280,20 +242,21 @@ class Freshness:
             self._look_at(watch, now + (watch.after if watch.after is not None else AGAIN))
         elif watch.after is None:
             self._wheel.remove(watch)
-            self._wheel.add(watch, now + LEAST)
+            if not rhythm.slow:
+                # What comes sooner counts as one with this: not to see it costs less, even with a wake-up.
+                self._wheel.add(watch, now + LEAST)
 
     def _look_at(self, watch: _Watch, when: float) -> None:
         # With the next mark: topics by the hundred would each wake the processor at a time of its own.
         self._wheel.add(watch, math.ceil(when / MARK) * MARK - GRAIN / 2)
 
-    def _heard_by(self, offset: int, now: float) -> float:
-        place = bisect_left(self._offsets, offset)
-        return self._times[place] if place < len(self._times) else now
-
     def _forget(self, watch: _Watch) -> None:
         self._wheel.remove(watch)
         self._watches.pop(watch.topic, None)
-        self._stale.pop(watch.topic, None)
+        if self._stale.pop(watch.topic, None) is not None:
+            # Whoever was told that it is silent would believe so for ever: when it speaks again it is a new topic.
+            watch.stale = False
+            self._changed(Change(watch.topic, False, self._clock() - watch.checked, watch.after or 0.0))
 
     def _make_room(self) -> bool:
         """Let go of a topic that has no last value any more; whether there is room for another one now."""
@@ -318,22 +281,3 @@ class Freshness:
 
 def _change(watch: _Watch, now: float) -> Change:
     return Change(watch.topic, True, now - watch.checked, watch.after or 0.0)
-
-
-def limits_of(rules: Iterable[tuple[str, float | None]]) -> Callable[[str], float | None]:
-    """`stale_after` by topic, from (filter, seconds or None) in the order of the file; the first that says one wins."""
-    fixed = [(Filter(filter), after) for filter, after in rules if after is not None]
-
-    def limit(topic: str) -> float | None:
-        return next((after for filter, after in fixed if filter.match(topic) is not None), None)
-
-    return limit
-
-
-def steady_by(readings: Readings) -> Callable[[Message], bool]:
-    """Whether a message's topic may have a rhythm: none whose every message counts, none that tells of doors."""
-
-    def steady(message: Message) -> bool:
-        return not readings.kept(message.topic) and all(r.quantity not in NEVER for r in readings.of(message))
-
-    return steady

@@ -17,20 +17,29 @@ class Heartbeat(msgspec.Struct):
     """One client's life signs, in monotonic seconds.
 
     Whatever comes from the client counts as life, not only a pong: a pong can stand behind megabytes of our own data.
+    `rtt` is how long the last ping was without an answer, in seconds; None before the first.
     """
 
     interval: float
     timeout: float
     heard_at: float
     asked_at: float | None = None
+    rtt: float | None = None
 
     def heard(self, now: float) -> None:
         """Something came from the client."""
         self.heard_at = now
-        self.asked_at = None
+        if self.asked_at is not None:
+            self.rtt = now - self.asked_at
+            self.asked_at = None
+
+    @property
+    def due(self) -> float:
+        """When `beat` has something to say, if nothing comes until then."""
+        return self.heard_at + self.interval if self.asked_at is None else self.asked_at + self.timeout
 
     def beat(self, now: float) -> Beat:
-        """Called now and then; PING is answered by sending one."""
+        """Called when it is due, or more often; PING is answered by sending one."""
         if self.asked_at is not None:
             return Beat.DEAD if now - self.asked_at >= self.timeout else Beat.NOTHING
         if now - self.heard_at >= self.interval:

@@ -7,22 +7,22 @@ per delivery one `send`; everything else is per turn or per change of a subscrip
 from collections import deque
 from collections.abc import Callable
 
-from gateway.hub.audience import DIRECT, Audience
+from gateway.hub.audience import Audience
 from gateway.hub.breath import Breath
 from gateway.hub.budget import Budget
-from gateway.hub.lastvalues import LastValues, Routes
+from gateway.hub.lastvalues import LastValues
+from gateway.hub.lones import Lones
 from gateway.hub.message import Message
 from gateway.hub.ports import Observer
 from gateway.hub.router import Router
-from gateway.hub.row import Viewer
+from gateway.hub.row import Turnover, Viewer
 from gateway.hub.subscription import AudienceKey
+from gateway.hub.volley import Volley
+from gateway.hub.way import Way
 from gateway.hub.wheel import Wheel
 
 SLICE = 0.004  # seconds of a flush before heartbeats and ingest have their turn again
 FEW = 8  # audiences served between two looks at the clock
-LONES = 128  # so many of one viewer each
-FLOOD = 64  # messages in one flush: somebody publishes as fast as it goes
-FLOOD_RATE = 10e6  # bytes a second for one client, from flush to flush: so do they with large messages
 QUIET = 0.005  # seconds after a flush, or as long as that took, in which a message waits for others to go with
 
 Append = Callable[[list[Message], Callable[[], None] | None], None]
@@ -35,7 +35,7 @@ class Hub:
     known (those that were silent for long go first), `last_values_memory` their bytes. `kept` tells topics whose
     messages are never merged; `observer` sees the messages that it wants before anybody else. `later` runs a function
     after so many seconds, for intervals; `period` is how often, in seconds, a client is told what they merged.
-    `budget` counts what the clients that are behind take.
+    `budget` counts what the clients that are behind take. `volley` sends to many at once, where it can.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Hub:
         later: Callable[[float, Callable[[], None]], object] | None = None,
         period: float = 20.0,
         budget: Budget | None = None,
+        volley: Volley | None = None,
     ) -> None:
         self.values = LastValues(last_values, last_values_memory)
         self.received = 0
@@ -63,7 +64,9 @@ class Hub:
         self._kept = kept
         self._observer = observer
         self._breath = Breath(budget or Budget(), clock)
-        self._router = Router(self.values, keeps=self.keeps, clock=clock)
+        self._turnover = Turnover()
+        self._volley = volley
+        self._router = Router(self.values, keeps=self.keeps, clock=clock, turnover=self._turnover)
         self._audiences: dict[AudienceKey, Audience] = {}
         self._dirty: deque[Audience] = deque()
         self._scheduled = False
@@ -73,7 +76,10 @@ class Hub:
         self._quiet = QUIET
         self._newest = 0
         self._taken_at = 0.0
-        self._single: tuple[Message, Routes] | None = None  # the open turn's only message, not handed on yet
+        self._few: deque[tuple[Message, list[Way]]] = deque()  # messages of the open turn, not handed on yet
+        self._reach = 0  # how many deliveries they are
+        self._lones = Lones(give=self._give, full=self._note_full, volley=volley)
+        self._serve = self._lones.serve
         self._gone_delivered = 0
 
     @property
@@ -88,6 +94,7 @@ class Hub:
     @property
     def delivered(self) -> int:
         """Messages handed to clients, ever."""
+        self.settle()
         return self._gone_delivered + sum(a.delivered for a in self._audiences.values())
 
     @property
@@ -107,9 +114,6 @@ class Hub:
         observer = self._observer
         generation = observer.generation if observer is not None else -1
         grown = 0
-        if self._single is not None:
-            self._spread()
-        alone = len(messages) == 1
         for message in messages:
             topic = known(message.topic)
             if topic is None:
@@ -127,13 +131,10 @@ class Hub:
             routes = topic.routes
             if routes is None:
                 routes = self._router.route(topic, message.topic)
-            # Where the first is a crowd, the quick way for those who are alone would be one more for the others.
-            if alone and routes and not dirty and routes[0][1][0].lone is not None:
-                self._single = message, routes
-            else:
-                for encode, audiences in routes:
-                    frame = encode(message)
-                    for audience in audiences:
+            if routes and (dirty or not self._are_few(message, routes)):
+                for way in routes:
+                    frame = way.encode(message)
+                    for audience in way.audiences:
                         audience.frames.append(frame)
                         audience.messages.append(message)
                         if not audience.dirty:
@@ -148,7 +149,7 @@ class Hub:
         self._newest = messages[-1].offset
         if values.over:
             values.keep_bounds()
-        if dirty or self._single is not None:
+        if dirty or self._few:
             self._fresh += len(messages)
             if not self._taken_at:
                 self._taken_at = self._clock()
@@ -172,7 +173,7 @@ class Hub:
         try:
             append(messages, durable)
         finally:
-            if self._dirty or self._single is not None:
+            if self._dirty or self._few:
                 self.flush()
             else:
                 self._scheduled = False
@@ -189,9 +190,15 @@ class Hub:
         now = clock()
         deadline = now + SLICE
         self.turns += 1
-        if self._single is not None:
-            self._serve(clock, now, deadline)
-        dirty = self._dirty
+        dirty, few = self._dirty, self._few
+        while few and not dirty:
+            message, routes = few.popleft()
+            self._serve(message, routes, clock, now, deadline)
+            if few and clock() > deadline:
+                break
+        if dirty and few:
+            # Some wait for the one before, and would have these first.
+            self._spread()
         flushed = 0
         while dirty:
             audience = dirty[0]
@@ -205,14 +212,14 @@ class Hub:
             flushed += 1
             if not flushed % FEW and dirty and clock() > deadline:
                 break
-        self._behind = bool(dirty)
-        if dirty:
+        self._behind = bool(dirty or few)
+        if self._behind:
             self._scheduled = True
             self._schedule(self.flush)
         else:
             now = clock()
-            if self._full and (self._fresh >= FLOOD or self._full >= FLOOD_RATE * (now - self._ended_at)):
-                self._breath.begin()
+            if self._full:
+                self._breath.judge(self._fresh, self._full, now - self._ended_at)
             self._full, self._fresh = 0, 0
             self._ended_at = now
             self.settled = self._newest
@@ -246,6 +253,8 @@ class Hub:
                 period=self._period,
                 touch=self._touch,
                 room=self.values.paces,
+                turnover=self._turnover,
+                volley=self._volley,
             )
             self._router.add(audience)
         audience.join(viewer, self._newest)
@@ -256,6 +265,7 @@ class Hub:
         self._spread()
         audience.leave(viewer, gone=gone)
         if len(audience) == 0 and self._audiences.get(audience.key) is audience:
+            self.settle()
             del self._audiences[audience.key]
             self._gone_delivered += audience.delivered
             audience.delivered = 0
@@ -271,6 +281,10 @@ class Hub:
         """Whoever gets the messages of `topic`."""
         return self._router.followers(topic)
 
+    def settle(self) -> None:
+        """Book with every audience what its only member was given: `delivered` and `sent_at` are right behind it."""
+        self._lones.settle()
+
     def _touch(self, audience: Audience) -> None:
         """`audience` has something to hand out."""
         self._spread()
@@ -281,62 +295,35 @@ class Hub:
             self._scheduled = True
             self._schedule(self.flush)
 
-    def _serve(self, clock: Callable[[], float], now: float, deadline: float) -> None:
-        """Hand out the only message of a turn: to those who are alone in their audience without a way round.
-
-        Nothing is dirty as it begins, so nothing older waits in an audience for them.
-        """
-        assert self._single is not None
-        message, routes = self._single
-        self._single = None
-        for encode, audiences in routes:
-            frame = encode(message)
-            size = len(frame)
-            for start in range(0, len(audiences), LONES):
-                if size > DIRECT or (start and clock() > deadline):
-                    for audience in audiences[start:]:
-                        self._give(audience, frame, message)
-                    break
-                for audience in audiences[start : start + LONES]:
-                    # Not `audience.send(frame)`: a slot's look-up is quick only where it stands alone (CPython 3.11).
-                    send = audience.send
-                    try:
-                        taken = send(frame)
-                    except OSError as error:
-                        self._fall_behind(audience, frame, message, -1, error)
-                        continue
-                    if taken == size:
-                        audience.delivered += 1
-                        audience.sent_at = now
-                    else:
-                        self._fall_behind(audience, frame, message, taken, None)
-
-    def _fall_behind(
-        self, audience: Audience, frame: bytes, message: Message, taken: int, error: OSError | None
-    ) -> None:
-        """The lone viewer of `audience` took only `taken` bytes, or raised; -1 where there is none, or more waits."""
-        if audience.lone is None or (taken < 0 and error is None):
-            self._give(audience, frame, message)
-            return
-        audience.delivered += 1
-        audience.sent_at = self._clock()
-        audience.behind(audience.lone, audience.batch([frame], [message], frame), taken, error)
-        self._note_full(audience)
-
     def _note_full(self, audience: Audience) -> None:
         self._full = max(self._full, audience.full)
         audience.full = 0
 
+    def _are_few(self, message: Message, routes: list[Way]) -> bool:
+        """Whether hardly anybody gets two messages of the open turn: then they need not be left with the audiences.
+
+        Takes `message` to them. Where there is a crowd, the quick way for those who are alone would be one more for the
+        others.
+        """
+        reach = sum([len(way.audiences) for way in routes])
+        if self._few:
+            reach += self._reach
+        if reach > len(self._audiences) or routes[0].audiences[0].lone is None:
+            self._spread()
+            return False
+        self._reach = reach
+        self._few.append((message, routes))
+        return True
+
     def _spread(self) -> None:
-        """Let the audiences have the only message of the open turn before they change, or more comes to it."""
-        if self._single is None:
-            return
-        message, routes = self._single
-        self._single = None
-        for encode, audiences in routes:
-            frame = encode(message)
-            for audience in audiences:
-                self._give(audience, frame, message)
+        """Let the audiences have the few messages of the open turn before they change, or too many come to them."""
+        few = self._few
+        while few:
+            message, routes = few.popleft()
+            for way in routes:
+                frame = way.encode(message)
+                for audience in way.audiences:
+                    self._give(audience, frame, message)
 
     def _give(self, audience: Audience, frame: bytes, message: Message) -> None:
         audience.frames.append(frame)

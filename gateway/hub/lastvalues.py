@@ -3,18 +3,15 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from gateway.hub.audience import Audience
 from gateway.hub.message import Message
 from gateway.hub.pace import SIZE, Pace, Room
+from gateway.hub.way import Way
 
 LOOKS = 64  # topics looked at for one that may go
 OVERHEAD = 900  # bytes of a topic's entry, text, last Message, dict slot and watch (measured, CPython 3.11)
 
-ROUTE, PLACE = 1000, 8  # bytes of the encoder of one form of a topic, and of one audience that gets it (measured)
+ROUTE, PLACE = 1000, 16  # bytes of the encoder of one form of a topic, and of one audience that gets it (measured)
 QUARTER = 4  # the part of the memory that the ways of topics, and the paces of intervals, may take from the topics
-
-Encode = Callable[[Message], bytes]
-Routes = list[tuple[Encode, list[Audience]]]
 
 
 class Topic:
@@ -29,7 +26,7 @@ class Topic:
         self.unwanted = -1
         self.last: Message | None = None
         self.size = 0
-        self.routes: Routes | None = None
+        self.routes: list[Way] | None = None
         self.routed = 0  # bytes of the routes
         self.paces: list[Pace] | None = None  # of audiences that want a value per interval only
 
@@ -117,10 +114,10 @@ class LastValues(dict[str, Topic]):
             topic.routes = topic.paces = None
             topic.routed = 0
 
-    def route(self, topic: Topic, routes: Routes, paces: list[Pace]) -> None:
+    def route(self, topic: Topic, routes: list[Way], paces: list[Pace]) -> None:
         """Remember where the messages of `topic` go."""
         topic.routes, topic.paces = routes, paces or None
-        topic.routed = sum(ROUTE + PLACE * len(audiences) for _, audiences in routes)
+        topic.routed = sum(ROUTE + PLACE * len(way.audiences) for way in routes)
         self.routed += topic.routed
 
     def keep_bounds(self) -> None:

@@ -3,6 +3,7 @@
 from math import ceil
 
 LEAST = 0.25  # seconds; arrivals that are closer count as one
+SLOW = 1.0  # seconds between two arrivals from which on the next is not expected soon
 SOONEST = 1.0  # seconds: nothing is called stale sooner
 INTERVALS = 8
 WINDOW = 20
@@ -25,6 +26,11 @@ class Rhythm:
     def hopeless(self) -> bool:
         """Whether so many arrivals have shown no rhythm that there is none."""
         return self._arrivals >= HOPELESS
+
+    @property
+    def slow(self) -> bool:
+        """Whether the last arrival was long after the one before."""
+        return bool(self._intervals) and self._intervals[-1] >= SLOW
 
     def arrived(self, now: float) -> float | None:
         """Count an arrival; `stale_after` in seconds as soon as the intervals are regular, None before."""

@@ -2,14 +2,16 @@
 
 Beside each stands what it is given a message with: the `send` of its own socket, or `held` while its outbox comes
 first. So serving those who keep up touches nothing of theirs but the socket: with a thousand of them every object
-looked at is a miss of the processor's cache.
+looked at is a miss of the processor's cache. Those whose sockets a volley can reach stand first, with their slots.
 """
 
+from array import array
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from gateway.hub.batch import Batch
 from gateway.hub.ledger import Ledger
+from gateway.hub.volley import NOWHERE
 
 Send = Callable[[bytes], int]
 
@@ -20,7 +22,7 @@ def held(blob: bytes) -> int:
 
 
 class Places(Protocol):
-    """Where viewers stand: a list, or an Only."""
+    """Where viewers stand: a Row, or an Only."""
 
     def __setitem__(self, place: int, send: Send, /) -> None: ...
 
@@ -35,6 +37,10 @@ class Viewer(Protocol):
     @property
     def send(self) -> Send:
         """The socket's own; raises OSError."""
+
+    @property
+    def slot(self) -> int:
+        """Its socket's in the volley, NOWHERE where it has none."""
 
     def stand(self, sends: Places, place: int) -> None:
         """Keep `sends[place]` at `send` from now on, and at `held` whenever anything waits; no other place."""
@@ -53,19 +59,36 @@ class Viewer(Protocol):
 
 
 class Row:
-    """`viewers`, and their `sends`; None where nobody keeps those up any more."""
+    """`viewers`, and their `sends`; None where nobody keeps those up any more.
 
-    __slots__ = ("sends", "viewers")
+    The first of them have `slots` in the volley, NOWHERE while they are `held`; `away` is how many are.
+    """
+
+    __slots__ = ("away", "sends", "slots", "viewers")
 
     def __init__(self, viewers: Iterable[Viewer]) -> None:
         self.viewers = list(viewers)
         self.sends: list[Send] | None = None
+        self.slots = array("I")
+        self.away = 0
+
+    def __setitem__(self, place: int, send: Send, /) -> None:
+        if self.sends is None:
+            return
+        self.sends[place] = send
+        if place < len(self.slots):
+            slot = NOWHERE if send is held else self.viewers[place].slot
+            self.away += (slot == NOWHERE) - (self.slots[place] == NOWHERE)
+            self.slots[place] = slot
 
     def align(self) -> None:
         """Have every viewer keep up its place in `sends`: in one row at a time, the last that was aligned."""
-        sends = self.sends = [held] * len(self.viewers)
+        self.viewers.sort(key=lambda viewer: viewer.slot == NOWHERE)
+        self.sends = [held] * len(self.viewers)
+        self.away = sum(viewer.slot != NOWHERE for viewer in self.viewers)
+        self.slots = array("I", [NOWHERE]) * self.away
         for place, viewer in enumerate(self.viewers):
-            viewer.stand(sends, place)
+            viewer.stand(self, place)
 
     def without(self, viewer: Viewer) -> "Row":
         """The same row less one."""
@@ -73,19 +96,34 @@ class Row:
 
 
 class Stage(Protocol):
-    """What has room for one viewer: its `send`, or `held`."""
+    """What has room for one viewer, the `lone` one: its `send` and `slot`, or `held` and NOWHERE."""
 
+    lone: Viewer | None
     send: Send
+    slot: int
+
+
+class Turnover:
+    """Counts how often a viewer that is alone with what it asked for came, went, had to wait or had to no more."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class Only:
     """The one place of a `stage`, until the stage is given to others: what the viewer says then goes nowhere."""
 
-    __slots__ = ("stage",)
+    __slots__ = ("_turnover", "stage")
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, turnover: Turnover) -> None:
         self.stage: Stage | None = stage
+        self._turnover = turnover
 
     def __setitem__(self, place: int, send: Send, /) -> None:
         if self.stage is not None:
+            lone = self.stage.lone
             self.stage.send = send
+            self.stage.slot = NOWHERE if lone is None or send is held else lone.slot
+            self._turnover.count += 1

@@ -14,7 +14,8 @@ class Subscription(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash
     """One filter of a client, with what it asked for.
 
     `latest`: only the newest value per topic matters whenever the client is behind. `interval` in seconds (0: every
-    message). `readings` and `data` say what a message shows.
+    message). `readings` and `data` say what a message shows. `copy` tells several to the same filter apart, in a
+    dialect where each has its own copy of a message; "" elsewhere.
 
     Not tracked by the garbage collector: a thousand clients with a hundred filters each would make every full
     collection take a tenth of a second longer.
@@ -25,12 +26,28 @@ class Subscription(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash
     interval: float = 0.0
     readings: bool = False
     data: bool = True
+    copy: str = ""
+
+    @property
+    def key(self) -> str:
+        """What names it among a client's own."""
+        return key_of(self.filter, self.copy)
+
+
+def key_of(filter: str, copy: str) -> str:
+    """What names a subscription among a client's own: its filter, which holds no NUL, and which copy it is."""
+    return f"{filter}\0{copy}" if copy else filter
+
+
+def filter_of(key: str) -> str:
+    """The filter in a key."""
+    return key.partition("\0")[0]
 
 
 @lru_cache(maxsize=4096)
-def shared(filter: str, latest: bool, interval: float, readings: bool, data: bool) -> Subscription:
+def shared(filter: str, latest: bool, interval: float, readings: bool, data: bool, copy: str = "") -> Subscription:
     """The Subscription that asks for this: one object, filter included, for all who asked alike lately."""
-    return Subscription(filter, latest, interval, readings, data)
+    return Subscription(filter, latest, interval, readings, data, copy)
 
 
 class View(NamedTuple):
@@ -79,6 +96,23 @@ class AudienceKey:
         """The filters of the table."""
         return [subscription.filter for subscription in self.table]
 
+    def interval(self, topic: str) -> float:
+        """How long, in seconds, a value of `topic` stands; 0: every message is wanted."""
+        return min((s.interval for s in self._matching(topic)), default=0.0)
+
+    def latest(self, topic: str) -> bool:
+        """Whether only the newest value of `topic` matters."""
+        mine = self._matching(topic)
+        return bool(mine) and all(s.latest for s in mine)
+
+    def view(self, topic: str) -> View:
+        """What a message of `topic` shows."""
+        mine = self._matching(topic)
+        return View(any(s.readings for s in mine), any(s.data for s in mine))
+
     def wants(self, topic: str) -> bool:
         """Whether a message of `topic` goes to this audience."""
         return any(matches(s.filter, topic) for s in self.table) and not any(matches(d, topic) for d in self.denies)
+
+    def _matching(self, topic: str) -> list[Subscription]:
+        return [s for s in self.table if matches(s.filter, topic)]

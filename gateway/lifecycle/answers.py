@@ -1,6 +1,7 @@
 """What the control socket answers: status, clients, explain, reload."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from heapq import nsmallest
 from typing import Any, Protocol
 
 import msgspec
@@ -39,7 +40,8 @@ def answers(house: House, keeper: Keeper) -> Mapping[str, Answer]:
         return _status(house, keeper)
 
     async def clients(asked: dict[str, Any]) -> dict[str, Any]:
-        return {"clients": [_client(each, house) for each in _open(house)[: int(asked.get("most", MOST_CLIENTS))]]}
+        most = int(asked.get("most", MOST_CLIENTS))
+        return {"clients": [_client(each, house) for each in furthest_behind(_open(house), most)]}
 
     async def explained(asked: dict[str, Any]) -> dict[str, Any]:
         return _explain(house, str(asked.get("topic", "")), str(asked.get("client") or ""))
@@ -48,6 +50,11 @@ def answers(house: House, keeper: Keeper) -> Mapping[str, Answer]:
         return {"restart": await keeper.reload()}
 
     return {"status": status, "clients": clients, "explain": explained, "reload": reload}
+
+
+def furthest_behind(connections: Iterable[Connection], most: int) -> list[Connection]:
+    """Not the oldest: who is looked for among more than can be shown is behind."""
+    return nsmallest(most, connections, key=lambda each: (-each.queue_size, -each.lost))
 
 
 def _open(house: House) -> list[Connection]:
@@ -94,7 +101,8 @@ def _status(house: House, keeper: Keeper) -> dict[str, Any]:
 def _client(connection: Connection, house: House) -> dict[str, Any]:
     session = connection.session
     assert session is not None
-    audience = session.audience
+    audience, traffic = session.audience, connection.traffic
+    house.server.room.hub.settle()
     return {
         "session": session.id,
         "address": connection.peer,
@@ -104,7 +112,7 @@ def _client(connection: Connection, house: House) -> dict[str, Any]:
         "age": house.server.clock() - connection.born,
         "queue": connection.queue_size,
         "lost": connection.lost,
-        "rtt": connection.rtt,
+        "rtt": connection.heartbeat.rtt if connection.heartbeat.rtt is not None or traffic is None else traffic.rtt,
         "delivered": audience.delivered if audience is not None else 0,
         "filters": [subscription.filter for subscription in session.subscriptions],
     }
@@ -168,6 +176,7 @@ def _facts_of(connection: Connection, house: House, topic: str) -> ClientFacts:
         granted = "nobody has signed in on this connection"
     elif not may_see(role, topic):
         granted = grant(role, topic).reason or f'role "{role.name}" may not read it'
+    house.server.room.hub.settle()
     sent = session.audience.sent_at if session.audience is not None else 0.0
     return ClientFacts(
         session=session.id,
@@ -183,7 +192,7 @@ def _facts_of(connection: Connection, house: House, topic: str) -> ClientFacts:
         lost=connection.lost,
         sent_ago=now - sent if sent else None,
         heard_ago=now - connection.heartbeat.heard_at,
-        rtt=connection.rtt,
+        rtt=connection.heartbeat.rtt,
     )
 
 

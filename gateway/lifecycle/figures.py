@@ -46,8 +46,8 @@ class Figures:
         queues = [connection.queue_size for connection in connections]
         rtt = Histogram(RTT_BUCKETS)
         for connection in connections:
-            if connection.rtt is not None:
-                rtt.observe(connection.rtt)
+            if connection.heartbeat.rtt is not None:
+                rtt.observe(connection.heartbeat.rtt)
         found: dict[str, list[Sample] | Histogram] = {
             "build_info": [((__version__,), 1)],
             "start_time_seconds": _one(server.started),
@@ -135,6 +135,8 @@ class Figures:
         found: dict[str, list[Sample] | Histogram] = {"history_memory_bytes": _one(log.ring.size)}
         if hasattr(log, "file_size"):  # one that is kept on disk; its class is not loaded for the sake of asking
             found["history_disk_bytes"] = _one(log.file_size)
+            found["history_disk_limit_bytes"] = _one(self._house.begun.history.disk_limit)
+            found["history_disk_free_bytes"] = _one(free) if (free := log.free) is not None else []
             found["history_degraded"] = _one(bool(log.degraded))
             found["history_dropped_messages"] = _one(log.dropped)
         if hasattr(log, "lag"):  # one that gateways share

@@ -5,21 +5,17 @@ All that can fail is tried before anything changes: a file that is wrong, or a c
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import asdict, replace
 
 from devices.registry import Registry
 from gateway.config import Config, Upstream, first_word, load
 from gateway.config.sharedlog import beyond
-from gateway.edge.admission import ServerLimits
-from gateway.edge.listeners import descriptors_for_clients
-from gateway.edge.room import SessionLimits
 from gateway.edge.rules import access_of, endpoints_of, judge_of
-from gateway.hub.freshness import limits_of
-from gateway.hub.outbox import Bounds, Policy
 from gateway.lifecycle.house import House
-from gateway.memory import MemoryPlan, machine_limits, resolve_memory
+from gateway.lifecycle.settings import bounds_of, dialects_of, server_limits, session_limits, stale_after, unsigned
+from gateway.memory import machine_limits, resolve_memory
 from gateway.operations.logs import set_up
 
 log = logging.getLogger("gateway")
@@ -29,40 +25,6 @@ _AT_START = {
     "gateway": ("name", "state_dir"),
     "history": ("log", "disk", "disk_limit", "disk_age", "commit", "durable", "jetstream"),
 }
-
-
-def server_limits(config: Config, plan: MemoryPlan) -> ServerLimits:
-    """The limits of all connections together."""
-    return ServerLimits(
-        connections=min(plan.connections, descriptors_for_clients()),
-        per_address=config.limits.connections_per_address,
-        handshake=config.limits.handshake,
-        message_size=config.limits.message_size,
-        interval=config.heartbeat.interval,
-        timeout=config.heartbeat.timeout,
-        per_user=config.limits.connections_per_user,
-        accepts=config.limits.accept_rate or config.limits.connections_per_address,
-    )
-
-
-def session_limits(config: Config) -> SessionLimits:
-    """What one client may ask for."""
-    return SessionLimits(
-        subscriptions=config.limits.subscriptions,
-        commands_per_second=config.limits.commands_per_second,
-        message_size=config.limits.message_size,
-    )
-
-
-def bounds_of(config: Config) -> Bounds:
-    """What may wait for one client."""
-    pressure = config.backpressure
-    return Bounds(policy=Policy(pressure.policy), soft=pressure.soft, hard=pressure.hard, patience=pressure.patience)
-
-
-def stale_after(config: Config) -> Callable[[str], float | None]:
-    """After how long a topic is stale, in seconds; None where that is to be learned."""
-    return limits_of((device.filter, device.stale_after) for device in config.device)
 
 
 async def reload(house: House) -> list[str]:
@@ -84,7 +46,7 @@ async def reload(house: House) -> list[str]:
     room.limits = session_limits(config)
     room.heartbeat = config.heartbeat.interval
     room.auth_deadline = config.auth.deadline
-    server.speak(*house.dialects())
+    server.speak(*dialects_of(config, epoch=room.log.epoch, readings=house.readings))
     server.adopt(server_limits(config, plan), bounds_of(config))
     server.apply(access, judge, endpoints)
     server.budget.adopt(limit=plan.outboxes, kernel=plan.kernel)
@@ -140,11 +102,6 @@ def followed_as(config: Config, begun: Config, present: Sequence[Upstream]) -> S
             each = replace(each, prefix=now.prefix, topics=now.topics)
         found.append(each)
     return found
-
-
-def unsigned(upstreams: Sequence[Upstream]) -> str:
-    """The name under which comes what devices put into a shared log themselves, "" where they do not."""
-    return next((each.name for each in upstreams if each.ingest == "none"), "")
 
 
 def changed(old: Config, new: Config) -> list[str]:

@@ -44,8 +44,8 @@ class Service:
         )
         self.figures = Figures(house, self.health)
         house.server.room.hub.latency = self.figures.latency.observe
-        house.server.front.resources["/metrics"] = self.figures.resource
-        house.server.front.resources["/api/status"] = Resource(
+        house.server.front.data.resources["/metrics"] = self.figures.resource
+        house.server.front.data.resources["/api/status"] = Resource(
             "gateway",
             lambda who, target: status(house.server, {"history": history_of(house), "memory": memory_of(house)}),
         )
@@ -57,7 +57,10 @@ class Service:
 
     async def open(self) -> None:
         """Answer on the control socket: whoever reaches a listener finds that open as well."""
-        if self._control is not None:
+        if self._control is None:
+            text = "no control socket, so that top, explain, doctor and reload find no gateway"
+            log.warning("%s: %s is no folder to write in", text, self._house.config.gateway.state_dir)
+        else:
             try:
                 await self._control.start()
             except GatewayError as error:
@@ -131,5 +134,5 @@ class Service:
 
 async def _tick_log() -> None:
     while True:
-        await asyncio.sleep(until_beat(time.monotonic(), 1.0))
+        await asyncio.sleep(until_beat(time.monotonic()))
         logs.tick(time.monotonic())

@@ -45,6 +45,7 @@ def connect(certificate):
     return run
 
 
+@pytest.mark.slow
 def test_ten_thousand_messages_come_in_order(secure_gateway, connect, publisher):
     with connect(secure_gateway(), mqtt.MQTTv5) as (client, heard):
         assert heard() == ("connected", "Success")

@@ -19,6 +19,7 @@ def emit(client, name, *arguments):
     return client.next("answer")["answer"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_messages_come_in_order(secure_gateway, viewer, publisher):
     client = viewer(secure_gateway())
     assert client.next("connected")["recovered"] is False

@@ -20,8 +20,8 @@ from support.edge import Edge
 from gateway.edge.admission import ServerLimits
 from gateway.edge.dialects import framing
 from gateway.edge.dialects.dialect import Shared
+from gateway.edge.endpoints import Endpoint
 from gateway.edge.flood import Flood
-from gateway.edge.listeners import Endpoint
 from gateway.edge.room import SessionLimits
 from gateway.edge.tls import TlsFiles
 from gateway.hub.outbox import Bounds

@@ -7,6 +7,7 @@ from support.conversation import House
 
 from gateway.edge.credentials import Identity
 from gateway.edge.roles import Role
+from gateway.errors import CommandError
 
 PLAIN, V5 = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a", b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01a"
 ACCEPTED = b"\x20\x02\x00\x00"
@@ -394,6 +395,7 @@ def test_a_client_that_acknowledges_nothing_has_a_bound() -> None:
     assert len(packets(client.heard())) == 1024
 
 
+@pytest.mark.slow
 def test_packet_identifiers_go_round() -> None:
     house = House()
     client = house.client("mqtt")
@@ -436,7 +438,7 @@ def test_a_client_that_never_connects_is_closed() -> None:
 
 def test_the_broker_that_does_not_take_a_message() -> None:
     house = House()
-    house.broker.down = "no broker"
+    house.broker.down = CommandError("upstream-down", "no broker")
     client = house.client("mqtt")
     client.say(V5)
     assert packets(client.say(b"\x32\x10\x00\x0acommands/a\x00\x07\x00x")) == [b"\x40\x03\x00\x07\x80"]
@@ -444,6 +446,25 @@ def test_the_broker_that_does_not_take_a_message() -> None:
     old.say(PLAIN)
     assert packets(old.say(PUBLISH_1)) == []
     assert old.line.closed == 1008
+
+
+def test_a_topic_that_is_none_is_refused_as_a_topic() -> None:
+    """3.4.2.1: 0x90, where a SUBACK has 0x8F."""
+    client = House().client("mqtt")
+    client.say(V5)
+    topic = b"commands" + b"/x" * 200
+    body = len(topic).to_bytes(2, "big") + topic + b"\x00\x07\x00x"
+    assert packets(client.say(b"\x32" + bytes([len(body) & 0x7F | 0x80, len(body) >> 7]) + body)) == [
+        b"\x40\x03\x00\x07\x90"
+    ]
+
+
+def test_one_of_311_that_publishes_too_fast_ends_with_the_code_that_says_when_to_come_back() -> None:
+    client = House().client("mqtt")
+    client.say(PLAIN)
+    for _ in range(110):
+        client.say(PUBLISH_1)
+    assert client.line.closed == 4429
 
 
 def test_what_is_published_reaches_the_broker_as_it_is() -> None:
@@ -512,3 +533,28 @@ def test_what_has_no_packet_of_its_own_is_told_to_whoever_listens() -> None:
         b'{"type":"error","id":null,"code":"forbidden","message":"role \\"tester\\" may not publish to t"}',
         b'{"type":"error","id":null,"code":"forbidden","message":"role \\"tester\\" may not subscribe to t any more"}',
     ]
+
+
+def test_the_end_of_the_retained_messages_names_their_subscribe() -> None:
+    client = House().client("mqtt")
+    client.say(PLAIN)
+    client.say(b"\x82\x14\x00\x09\x00\x0f$gateway/events\x00")
+    told = packets(client.say(b"\x82\x08\x00\x07\x00\x03t/#\x00"))[-1]
+    assert told.endswith(b'{"type":"replayed","id":7,"count":0,"complete":true,"offset":0}')
+
+
+def test_a_message_that_comes_while_a_subscription_is_renewed_comes_once() -> None:
+    """It came live, and once more behind the retained messages of the new SUBSCRIBE."""
+    house = House()
+    client = house.client("mqtt")
+    client.say(PLAIN)
+    house.publish("t", b"old")
+    client.say(b"\x82\x06\x00\x01\x00\x01t\x00")
+    client.line.queued = True
+    client.say(b"\x82\x06\x00\x02\x00\x01t\x00")
+    house.publish("t", b"new")
+    told = client.heard()
+    client.line.queued = False
+    client.session.drained()
+    told += client.heard()
+    assert [packet[5:] for packet in packets(told)] == [b"old", b"new"]

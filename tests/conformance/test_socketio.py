@@ -99,7 +99,7 @@ ROWS = [
             "437["
             + failed(
                 "unknown-type",
-                "type 'dance' is unknown; known are subscribe, unsubscribe, publish, auth, history, ping",
+                'type "dance" is unknown; known are subscribe, unsubscribe, publish, auth, history, ping',
             )
             + "]"
         ],

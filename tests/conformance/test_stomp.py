@@ -495,3 +495,30 @@ def test_an_error_is_said_once() -> None:
     client.say("SUBSCRIBE\nid:0\ndestination:secret/a\n\n\0")
     client.session.farewell(4403, "role forbids it")
     assert client.heard() == []
+
+
+def test_more_frames_than_are_taken_end_with_the_code_that_says_when_to_come_back() -> None:
+    client = House().client("v12.stomp")
+    client.say(HELLO)
+    for _ in range(110):
+        client.say("SEND\ndestination:/topic/commands.a\n\n1\0")
+    assert client.line.closed == 4429
+
+
+def test_a_client_may_come_with_all_its_subscriptions_at_once() -> None:
+    """CONNECT was the hundred and first command: whoever had a hundred subscriptions never got in again."""
+    house = House()
+    client = house.client("v12.stomp")
+    client.say(HELLO)
+    for number in range(100):
+        assert client.say(f"SUBSCRIBE\nid:{number}\ndestination:t{number}\n\n\0") == []
+    assert (client.line.closed, len(client.session.subscriptions)) == (None, 100)
+
+
+def test_the_end_of_a_replay_names_its_subscription() -> None:
+    client = House().client("v12.stomp")
+    client.say(HELLO)
+    client.say("SUBSCRIBE\nid:e\ndestination:/gateway/events\n\n\0")
+    client.say("SUBSCRIBE\nid:quiet\ndestination:t\nreplay:none\n\n\0")
+    [told] = client.say("SUBSCRIBE\nid:mine\ndestination:t\n\n\0")
+    assert told.endswith(b'{"type":"replayed","id":"mine","count":0,"complete":true,"offset":0}\0')

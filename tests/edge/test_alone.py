@@ -1,11 +1,33 @@
 """A client that acknowledges: what goes out, what waits, and when it is ended."""
 
+from types import SimpleNamespace
+
 import pytest
 from support.conversation import House
 
+from gateway.edge.alone import FRAMES, Alone
+from gateway.edge.dialects.window import Window
+from gateway.edge.outgoing import Outgoing
+from gateway.edge.states import State
+from gateway.hub.batch import Batch
+from gateway.hub.budget import Budget
+from gateway.hub.message import Message
 from gateway.hub.outbox import Bounds, Policy
 
 QOS_1 = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a\x82\x06\x00\x01\x00\x01#\x01"
+
+
+class Taker:
+    """A socket that takes everything."""
+
+    secure, offer, taken = False, 1 << 18, 0
+
+    def send(self, blob):
+        self.taken += len(blob)
+        return len(blob)
+
+    def stop_writing(self):
+        pass
 
 
 def follower(house, **bounds):
@@ -94,3 +116,23 @@ def test_a_client_that_goes_on_to_qos_1_loses_nothing():
     assert sorted(client.heard()) == [b"\x32\x06\x00\x01t\x00\x022"], "the retained one had the first identifier"
     client.session.end()
     assert house.hub.audiences == 0
+
+
+def test_a_window_that_opens_wide_is_filled_in_one_go_however_much_waits():
+    """The socket that had taken it all said so, which let go the next part, and so on, each inside the one before."""
+    window = Window(lambda frame: (frame, ()), count=0)
+    owner = SimpleNamespace(
+        state=State.OPEN,
+        session=None,
+        host=SimpleNamespace(bounds=Bounds(soft=1 << 20), budget=Budget(), clock=lambda: 0.0),
+        sacrificed=None,
+        drained=lambda: alone.release(),
+    )
+    line = Outgoing(Taker(), owner)
+    alone = Alone(line, window, lambda: 0.0)
+    for number in range(400):
+        alone.push(Batch([b"x"] * FRAMES, [Message(f"t{number}", b"1", 0.0, "u")] * FRAMES))
+    window.count = 1 << 20
+    alone.release()
+    assert line._transport.taken == 400 * FRAMES
+    assert not alone.queued

@@ -84,6 +84,7 @@ async def test_after_an_event_of_another_epoch_comes_a_gap_and_a_snapshot(id):
             assert (await stream.next())["data"] == 7
 
 
+@pytest.mark.slow
 async def test_a_silent_stream_has_heartbeats_that_carry_the_mark():
     async with Edge(limits=ServerLimits(interval=1.0, timeout=0.5)) as edge, Stream(edge, "?topic=t") as stream:
         for _ in range(3):

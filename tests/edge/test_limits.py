@@ -1,12 +1,8 @@
 """Every limit, at it and one past it, and what a hostile client can do about it."""
 
 import asyncio
-import resource
 import socket
 import ssl
-import subprocess
-import sys
-import textwrap
 import time
 
 import pytest
@@ -230,6 +226,19 @@ class TestMessages:
             assert (await receive(client))["code"] == "too-many-subscriptions"
             assert edge.server.room.refused == {"too-many-subscriptions": 1}
 
+    async def test_subscriptions_in_an_address(self):
+        """More than a client may have were told as a fault of the gateway's own, 1011."""
+        query = "?topic=a&topic=b"
+        async with Edge(session=SessionLimits(subscriptions=1)) as edge:
+            async with edge.connect(query) as client:
+                with pytest.raises(ConnectionClosed) as caught:
+                    await receive(client, "message")
+                assert caught.value.rcvd.code == 4403
+                assert caught.value.rcvd.reason.startswith("at most 1 subscriptions a client: ")
+            answer = await edge.raw(f"GET /events{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert b'"code":"forbidden","message":"at most 1 subscriptions a client: ' in answer
+            assert edge.server.counts["fault"] == 0
+
     async def test_length_and_depth_of_filters(self):
         limits = ServerLimits(message_size=1 << 20)
         async with Edge(limits=limits) as edge, edge.connect() as client:
@@ -312,66 +321,3 @@ async def test_a_slow_reader_of_a_plain_answer_is_aborted():
 async def _until(condition) -> None:
     while not condition():  # noqa: ASYNC110 - what is waited for has no event
         await asyncio.sleep(0.02)
-
-
-EMFILE = """
-import asyncio, logging, resource, socket, sys
-sys.path.insert(0, {tests!r})
-from support.edge import Edge, receive
-
-async def main():
-    told = []
-    class Handler(logging.Handler):
-        def emit(self, record):
-            told.append(record.getMessage())
-    log = logging.getLogger("gateway.edge")
-    log.addHandler(Handler()); log.setLevel(logging.INFO); log.propagate = False
-    async with Edge() as edge, edge.connect("?topic=t&replay=none") as client:
-        await receive(client, "welcome")
-        soft = len(__import__("os").listdir("/proc/self/fd")) + 12
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, soft))
-        waiting = []
-        try:
-            while True:
-                sock = socket.socket(); sock.setblocking(False)
-                waiting.append(sock)
-                try:
-                    sock.connect(("127.0.0.1", edge.port))
-                except BlockingIOError:
-                    pass
-        except OSError:
-            pass
-        while edge.server.counts["file-descriptors"] < 2:
-            await asyncio.sleep(0.05)
-        edge.publish("t", "1")
-        assert (await receive(client, "message"))["data"] == 1, "clients live on"
-        for sock in waiting:
-            sock.close()
-        async with edge.connect() as late:
-            await receive(late, "welcome", 10)
-        print(told)
-        assert [line.split(":")[0] for line in told] == ["cannot accept", told[-1]], told
-        assert told[-1].startswith("accepting again after"), told
-
-asyncio.run(main())
-"""
-
-
-def test_without_file_descriptors_clients_live_on_and_accepting_resumes(tmp_path):
-    script = tmp_path / "emfile.py"
-    tests = str(__import__("pathlib").Path(__file__).parents[1])
-    script.write_text(textwrap.dedent(EMFILE.format(tests=tests)))
-    result = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, cwd=tests + "/.."
-    )
-    assert result.returncode == 0, result.stderr + result.stdout
-
-
-def test_descriptors_are_kept_for_all_else():
-    from gateway.edge.listeners import RESERVED_FDS, descriptors_for_clients
-
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        assert descriptors_for_clients() == before[1] - RESERVED_FDS
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -70,6 +70,24 @@ async def test_one_who_reads_a_little_learns_that_it_was_too_slow():
         sleeper.close()
 
 
+@pytest.mark.parametrize("size", [1024, 60_000], ids=["nothing taken", "a part taken"])
+async def test_one_who_is_to_be_disconnected_at_the_first_message_too_many_learns_why_when_it_reads(size):
+    """Nobody waited for its socket to take the close frame: five seconds later the connection was reset."""
+    async with Edge(bounds=Bounds(Policy.DISCONNECT, soft=20_000)) as edge:
+        sleeper = Sleeper(edge.port, "?topic=%23&replay=none")
+        await until(lambda: edge.hub.audiences == 1)
+        async with asyncio.timeout(10):
+            while not edge.server.counts["slow-consumer"]:
+                flood(edge, 50, payload=b"x" * size)
+                await asyncio.sleep(0.002)
+            got, begun = b"", time.monotonic()
+            while (4413).to_bytes(2, "big") not in got:
+                await asyncio.sleep(0.001)
+                got = (got + sleeper.read())[-100_000:]
+        assert time.monotonic() - begun < 4.0
+        sleeper.close()
+
+
 @pytest.mark.parametrize("policy", Policy)
 @pytest.mark.parametrize("secure", [False, True])
 async def test_a_burst_above_soft_goes_whole_to_a_client_whose_socket_takes_it(secure, policy, certificate):

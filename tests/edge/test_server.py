@@ -277,6 +277,28 @@ async def test_unknown_subprotocols_are_refused_with_the_list():
         assert b"sensor-gateway.v1.json" in answer
 
 
+@pytest.mark.parametrize(
+    "query", ["topic=t&status=yes", "topic=t&readings=2", "topic=t&mode=newest", "topic=t&replay=x"]
+)
+async def test_a_parameter_that_means_nothing_is_refused(query):
+    async with Edge() as edge:
+        events = f"GET /events?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        for request in (UPGRADE.replace(b"/stream", f"/stream?{query}".encode()), events):
+            assert (await edge.raw(request)).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(("query", "code"), [("?EIO=3", 1002), ("?EIO=4", None), ("", None)])
+async def test_a_client_of_another_socketio_is_told_which_to_take(query, code):
+    """One of Engine.IO 3 waited for the gateway's word as the gateway did for its, and heard of the time after 45 s."""
+    async with Edge() as edge, edge.connect(query, path="/socket.io/") as client:
+        if code is None:
+            assert (await client.recv()).startswith("0{")
+            return
+        with pytest.raises(ConnectionClosed) as caught:
+            await client.recv()
+        assert (caught.value.rcvd.code, "socket.io-client 3 and 4" in caught.value.rcvd.reason) == (code, True)
+
+
 async def test_a_client_that_sends_nothing_is_dropped_after_the_handshake_time():
     async with Edge(limits=ServerLimits(handshake=0.3)) as edge:
         assert await edge.raw(b"GET / HT") == b""
@@ -326,6 +348,21 @@ async def test_nothing_is_said_behind_the_close_frame():
         rest = await reader.read()
         assert rest.endswith(b"\x88\x15\x03\xe9gateway is stopping")
         writer.close()
+
+
+async def test_a_loss_upstream_is_told_to_who_is_there_and_to_who_comes_back():
+    async with Edge() as edge:
+        async with edge.connect("?topic=t&replay=none") as client:
+            await receive(client, "welcome")
+            edge.publish("t")
+            seen = (await receive(client, "message"))["offset"]
+            edge.server.announcer.upstream_gap("test")
+            here = await receive(client, "gap")
+        edge.publish("t")
+        async with edge.connect(f"?topic=t&replay=e1:{seen}") as client:
+            await receive(client, "welcome")
+            assert await receive(client, "gap") == here
+            assert (await receive(client, "message"))["offset"] == seen + 1
 
 
 async def test_too_many_commands_end_with_4429():

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 from support.edge import Edge, receive
+from support.sleeper import until
 from websockets.exceptions import InvalidMessage
 
 from gateway.commands.certificates import make_self_signed
@@ -200,3 +201,30 @@ def test_names_of_no_certificate_are_none():
 def _folder(path):
     path.mkdir()
     return path
+
+
+async def test_the_end_of_tls_that_a_full_socket_does_not_take_is_said_later(files):
+    """The connection ended without it then, which to the client is an answer that was cut off (RFC 8446, 6.1)."""
+    async with Edge(tls=tls_of(files)) as edge:
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(("127.0.0.1", edge.port)) as plain:
+            with anything().wrap_socket(plain, suppress_ragged_eofs=False, do_handshake_on_connect=False) as client:
+                await loop.run_in_executor(None, client.do_handshake)
+                await until(lambda: bool(edge.server.connections))
+                [connection] = edge.server.connections.values()
+                sock = connection._transport._sock
+                unwrap, tries = sock.unwrap, []
+
+                def full():
+                    tries.append(1)
+                    if len(tries) == 1:
+                        raise ssl.SSLWantWriteError
+                    return unwrap()
+
+                sock.unwrap = full
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answer = b""
+                while data := await loop.run_in_executor(None, client.recv, 65536):
+                    answer += data
+        assert answer.endswith(b"ok\n")
+        assert len(tries) == 2

@@ -79,7 +79,7 @@ def test_a_broken_file_keeps_the_tokens_of_before_and_is_told_of_once(tokens):
     text = tokens.new("kiosk", "viewer", now=0.0)
     tokens.refresh()
     tokens.path.write_text('{"tokens": [{"id": 1}]}')
-    with pytest.raises(GatewayError, match="stay valid"):
+    with pytest.raises(GatewayError, match="no file of tokens"):
         tokens.refresh()
     assert not tokens.refresh()
     assert isinstance(tokens.verify(text, 0.0), Token)

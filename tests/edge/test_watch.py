@@ -1,5 +1,6 @@
 """Files that change under way: what is told of them, and how often."""
 
+import asyncio
 import logging
 import shutil
 import time
@@ -71,3 +72,21 @@ async def test_tokens_made_and_revoked_are_in_the_audit(tmp_path, caplog):
         assert "action=token result=made" in lines
         assert "action=token result=revoked" in lines
         assert lines.count("stay valid") == 1
+
+
+async def test_whatever_goes_wrong_at_one_look_there_is_a_next_one(served, caplog, monkeypatch):
+    """A file that is gone between its look and its use had ended all looking: no token could be revoked any more."""
+    looks = []
+
+    def vanish(*, force=False):
+        looks.append(force)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    async with Edge(tls=served) as edge:
+        monkeypatch.setattr(served, "refresh", vanish)
+        watching = asyncio.create_task(Watch(edge.server).run())
+        async with asyncio.timeout(10):
+            while len(looks) < 2:  # noqa: ASYNC110 - the second look has no event
+                await asyncio.sleep(0.05)
+        watching.cancel()
+    assert "a fault of ours on the look at tokens and certificates" in caplog.text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.hub.breath import BREATH, FAST, STALL, Breath
+from gateway.hub.breath import BREATH, FAST, FLOOD, FLOOD_RATE, STALL, Breath
 from gateway.hub.budget import SLOW, Budget
 from gateway.hub.outbox import Bounds, Outbox
 
@@ -33,6 +33,20 @@ class House:
 @pytest.fixture
 def house() -> House:
     return House()
+
+
+@pytest.mark.parametrize(
+    ("messages", "size", "begins"),
+    [
+        (FLOOD, 1, True),
+        (1, int(FLOOD_RATE), True),
+        (FLOOD - 1, int(FLOOD_RATE) - 1, False),
+    ],
+    ids=["many messages", "large messages", "a trickle"],
+)
+def test_a_flood_makes_it_begin_and_a_trickle_does_not(house: House, messages: int, size: int, begins: bool) -> None:
+    house.breath.judge(messages, size, 1.0)
+    assert house.breath.holds() is begins
 
 
 def test_it_ends_with_its_time_where_nobody_is_behind_any_more(house: House) -> None:

@@ -3,12 +3,14 @@
 import pytest
 
 from devices.registry import Registry
-from gateway.hub.freshness import MARK, Freshness, Observers, limits_of, steady_by
+from gateway.hub.freshness import MARK, Freshness
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
+from gateway.hub.observers import Observers
 from gateway.hub.readings import Readings
 from gateway.hub.rhythm import INTERVALS, Rhythm
+from gateway.hub.staleness import limits_of, steady_by
 
 
 class House:
@@ -68,7 +70,7 @@ def test_a_set_time_counts_from_the_last_message_and_is_told_once():
     house.sleep(100)
     [(when, change)] = house.changes
     assert (change.topic, change.stale, change.stale_after) == ("plant/x", True, 10.0)
-    assert 10.0 <= when - 1008.0 <= 10.0 + MARK + 0.1
+    assert 10.0 <= when - 1008.0 <= 10.0 + 2 * MARK + 0.1
     assert change.age >= 10.0
 
 
@@ -191,11 +193,14 @@ def test_a_retained_value_is_no_sign_of_life():
 
 
 def test_a_cleared_topic_is_forgotten():
+    """Nobody was told: it was called silent for ever, also once it spoke again."""
     house = House([("#", 10.0)])
     house.publish("x")
     house.sleep(20)
     house.publish("x", b"")
     assert list(house.freshness.stale()) == []
+    house.publish("x")
+    assert [change.stale for _, change in house.changes] == [True, False]
 
 
 def test_once_a_rhythm_is_known_messages_are_not_looked_at():
@@ -206,6 +211,29 @@ def test_once_a_rhythm_is_known_messages_are_not_looked_at():
     assert house.seen == before
     assert before < 60
     assert house.changes == []
+
+
+def test_a_slow_topic_that_is_learned_wakes_nobody_up_between_its_messages():
+    house = House()
+    house.rhythm("a", 2.0, 2)
+    assert (house.seen, len(house.hub.wheel)) == (2, 0)
+    house.rhythm("a", 2.0, 6)
+    assert (house.seen, len(house.hub.wheel)) == (8, 0)
+    house.rhythm("a", 2.0, 2)
+    house.sleep(60)
+    assert [change.stale_after for _, change in house.changes] == [6.0]
+
+
+def test_a_burst_of_a_slow_topic_counts_as_one_arrival():
+    house = House()
+    for _ in range(9):
+        for _ in range(30):
+            house.publish("a")
+            house.sleep(0.001)
+        house.sleep(1.97)
+    house.sleep(60)
+    [(_, change)] = house.changes
+    assert 5.9 < change.stale_after < 6.1
 
 
 def test_who_comes_back_with_a_slower_rhythm_is_soon_believed():
@@ -229,6 +257,16 @@ def test_new_topics_take_the_place_of_those_that_are_known_no_more_at_a_small_pr
     assert set(house.freshness._watches) <= {f"t/{number}" for number in range(800, 1000)}
     house.sleep(20)
     assert "t/990" in {change.topic for _, change in house.changes}
+
+
+def test_a_silent_topic_that_is_known_no_more_is_called_silent_no_more():
+    house = House([("#", 10.0)], most=10)
+    house.hub.values.most = 10
+    house.publish("first")
+    house.sleep(20)
+    for number in range(20):
+        house.publish(f"t/{number}")
+    assert [(change.topic, change.stale) for _, change in house.changes] == [("first", True), ("first", False)]
 
 
 def test_a_topic_that_is_cleared_and_comes_again_leaves_nothing_behind():

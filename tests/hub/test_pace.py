@@ -2,9 +2,9 @@
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.hubhouse import Variant
 from support.row import InRow
 
 from gateway.hub.hub import Hub
@@ -12,18 +12,6 @@ from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
 from gateway.hub.subscription import AudienceKey, Subscription
 from gateway.topics import matches
-
-
-class Variant:
-    def __init__(self):
-        self.encoded = 0
-
-    def encoder(self, topic, view):
-        def encode(message):
-            self.encoded += 1
-            return f"{topic}:{message.offset};".encode()
-
-        return encode
 
 
 class Viewer(InRow):
@@ -168,29 +156,6 @@ def test_a_value_is_encoded_only_once_it_goes_out_and_once_for_all_members():
     house.sleep(1.1)
     assert [viewer.offsets for viewer in viewers] == [[1, 100]] * 50
     assert house.variant.encoded == 2
-
-
-@pytest.mark.parametrize(
-    ("table", "expected"),
-    [
-        ([Subscription("t", interval=1.0), Subscription("#", interval=5.0)], 1.0),
-        ([Subscription("t", interval=1.0), Subscription("#")], 0.0),
-        ([Subscription("t", interval=1.0), Subscription("x")], 1.0),
-    ],
-)
-def test_of_overlapping_subscriptions_the_shortest_interval_wins(table, expected):
-    house = House()
-    viewer = house.join(*table)
-    assert viewer.audience.interval("t") == expected
-
-
-def test_of_overlapping_subscriptions_all_wins_over_latest():
-    house = House()
-    viewer = house.join(Subscription("t", latest=True), Subscription("#"), Subscription("x/+", latest=True))
-    assert not viewer.audience.mergeable("t")
-    house = House()
-    viewer = house.join(Subscription("t", latest=True), Subscription("+", latest=True))
-    assert viewer.audience.mergeable("t")
 
 
 def test_topics_of_which_every_message_counts_know_no_interval():

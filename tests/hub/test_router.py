@@ -6,7 +6,8 @@ from support.row import InRow
 from gateway.hub.audience import Audience
 from gateway.hub.lastvalues import LastValues
 from gateway.hub.message import Message
-from gateway.hub.router import Router
+from gateway.hub.router import GROUPS, Router
+from gateway.hub.row import Turnover
 from gateway.hub.subscription import AudienceKey, Subscription
 from gateway.hub.wheel import Wheel
 
@@ -26,7 +27,7 @@ class House:
         self.now = 0.0
         self.kept = set()
         self.values = LastValues(10_000, limit)
-        self.router = Router(self.values, keeps=self.kept.__contains__, clock=lambda: self.now)
+        self.router = Router(self.values, keeps=self.kept.__contains__, clock=lambda: self.now, turnover=Turnover())
         self.variant = Variant()
         self.wheel = Wheel(lambda: self.now, lambda delay, function: None)
         self.topics = {name: self.values.meet(name, 0) for name in topics}
@@ -45,7 +46,7 @@ class House:
 
     def route(self, name):
         topic = self.topics[name]
-        return [audience for _, audiences in self.router.route(topic, name) for audience in audiences]
+        return [audience for way in self.router.route(topic, name) for audience in way.audiences]
 
 
 def test_those_who_get_the_same_bytes_are_one_group_and_denies_are_left_out():
@@ -53,8 +54,8 @@ def test_those_who_get_the_same_bytes_are_one_group_and_denies_are_left_out():
     audiences = {house.add("a/#"), house.add("+/b"), house.add("a/b", "c")}
     house.add("#", denies=("a/+",))
     house.add("c")
-    [(_, found)] = house.router.route(house.topics["a/b"], "a/b")
-    assert set(found) == audiences
+    [way] = house.router.route(house.topics["a/b"], "a/b")
+    assert set(way.audiences) == audiences
     assert set(house.router.followers("a/b")) == {viewer for each in audiences for viewer in each.members}
 
 
@@ -107,3 +108,30 @@ def test_topics_whose_messages_are_all_kept_have_no_interval():
     audience = house.add("#", interval=10.0)
     assert house.route("alarm") == [audience]
     assert house.topics["alarm"].paces is None
+
+
+def test_however_many_groups_there_are_each_is_found_and_forgotten():
+    house = House("a/b")
+    audiences = []
+    for _ in range(3):
+        for _ in range(GROUPS + 4):
+            house.variant = Variant()
+            audiences += [house.add("a/b"), house.add("a/+"), house.add("#", denies=("a/#",))]
+    wanted = [audience for audience in audiences if not audience.key.denies]
+    assert set(house.route("a/b")) == set(wanted)
+    assert len(house.route("a/b")) == len(wanted)
+    for audience in wanted[: len(wanted) // 2]:
+        house.router.remove(audience)
+    # Room for other groups, one of which has members among those that found none.
+    again = house.add("a/b")
+    assert set(house.route("a/b")) == {*wanted[len(wanted) // 2 :], again}
+    for audience in [*wanted[len(wanted) // 2 :], again]:
+        house.router.remove(audience)
+    assert house.route("a/b") == []
+
+
+def test_one_form_of_a_message_is_encoded_once_for_those_with_and_without_denies():
+    house = House("a/b")
+    plain, denied = house.add("a/b"), house.add("a/b", denies=("x",))
+    [way] = house.router.route(house.topics["a/b"], "a/b")
+    assert set(way.audiences) == {plain, denied}

@@ -67,6 +67,7 @@ async def test_systemd_hears_of_the_whole_life(systemd: Systemd, gateway: Callab
     assert "EXTEND_TIMEOUT_USEC=" in stopping
 
 
+@pytest.mark.slow
 async def test_a_frozen_gateway_goes_silent(systemd: Systemd, gateway: Callable[[str], Daemon]) -> None:
     daemon = gateway(UPSTREAM)
     await systemd.until("WATCHDOG=1")
@@ -302,3 +303,8 @@ async def test_another_limit_of_payloads_counts_without_a_restart(
                 single("payload/a", b"x" * 200, hostname="127.0.0.1", port=shared_mosquitto.port)
                 told = await receive(client)
         assert told["size"] == 200
+
+
+async def test_without_a_folder_for_its_control_socket_it_runs_and_says_so(gateway: Callable[[str], Daemon]) -> None:
+    daemon = gateway(f'[gateway]\nstate_dir = "/proc/nowhere"\n{UPSTREAM}')
+    await daemon.logged("no control socket, so that top, explain, doctor and reload find no gateway: /proc/nowhere")

@@ -126,6 +126,6 @@ async def code_of(client: ClientConnection) -> int | None:
 @pytest.mark.timeout(400)
 def test_two_on_a_port_cost_little_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    figures = importlib.import_module("pair").compare(5, VIEWERS, 300)
+    figures = importlib.import_module("pair").compare(9, VIEWERS, 300)
     assert figures["ratio"] >= 0.85, figures["runs"]
     assert figures["smaller_share"] >= 0.4

@@ -11,6 +11,7 @@ from typing import Any
 from support.books import Books
 from support.row import InRow
 from support.talk import LateLog
+from support.volley import Volley
 
 from gateway.edge.dialects.native import NativeJson
 from gateway.edge.events import gap_of
@@ -43,6 +44,8 @@ class Line(InRow):
         self._took = took
         self._outbox = Outbox(house.bounds, self._gap, budget=house.budget, end=self.drop)
         house.budget.open(self._outbox)
+        if house.volley is not None:
+            house.volley.place(self)
 
     def send(self, blob: bytes) -> int:
         taken = min(self.credit, len(blob))
@@ -123,11 +126,14 @@ NATIVE = NativeJson()
 class House:
     """The gateway without sockets; `published` are the topics of this epoch, by offset."""
 
-    def __init__(self, *, bounds: Bounds, ring: int, total: float, late: int | None = None) -> None:
+    def __init__(
+        self, *, bounds: Bounds, ring: int, total: float, late: int | None = None, volley: bool = False
+    ) -> None:
         self.now = 1000.0
         self.bounds = bounds
         self.budget = Budget(limit=total, schedule=self.schedule)
         self.clients: list[Books] = []
+        self.volley = Volley() if volley else None
         self._ring = ring
         self._late = late
         self._epoch = 0
@@ -156,7 +162,12 @@ class House:
     def start(self) -> None:
         """The gateway comes up."""
         self.hub = Hub(
-            schedule=self.schedule, clock=self.clock, later=self._later, period=5.0, kept=lambda t: t == "alarm"
+            schedule=self.schedule,
+            clock=self.clock,
+            later=self._later,
+            period=5.0,
+            kept=lambda t: t == "alarm",
+            volley=self.volley,
         )
         self.log = self.make_log(limit=self._ring, age=1e9, clock=self.clock)
         self.room = Room(

@@ -10,7 +10,8 @@ import ssl
 import struct
 import sys
 
-FRAME = b"\x81\x7e" + struct.pack("!H", 200) + b"x" * 200
+MESSAGE = b'{"type":"message"'.ljust(200, b" ")
+FRAME = b"\x81\x7e" + struct.pack("!H", 200) + MESSAGE
 CONNECT = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x00\x00\x04bare"
 SUBSCRIBE = b"\x82\x06\x00\x01\x00\x01#\x00"
 

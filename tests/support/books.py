@@ -35,9 +35,10 @@ class Entry:
 
 
 class Asked:
-    """What a subscribe wants of the past, whatever else there is."""
+    """What the subscribe of a number wants of the past, whatever else there is."""
 
-    def __init__(self, filters: list[str], offsets: list[int], *, last: bool = False) -> None:
+    def __init__(self, number: int, filters: list[str], offsets: list[int], *, last: bool = False) -> None:
+        self.number = number
         self.filters = set(filters)
         self.offsets = set(offsets)
         self.last = last
@@ -122,6 +123,8 @@ class Books:
             entry.firm = False
             published = self._house.published
             for asked in self._asked:
+                if asked.number not in self._replays:
+                    continue  # it was told all, or a gap has named the rest
                 asked.filters.discard(filter)
                 off = {o for o in asked.offsets if not any(matched(f, published[o - 1]) for f in asked.filters)}
                 asked.offsets -= off
@@ -169,11 +172,11 @@ class Books:
             start = wish["offset"]
         if wish == "last" or foreign:
             last = house.hub.values.last(lambda topic: any(matches(f, topic) for f in filters))
-            self._asked.append(Asked(filters, [m.offset for m in last], last=True))
+            self._asked.append(Asked(number, filters, [m.offset for m in last], last=True))
         elif isinstance(wish, dict) and "count" in wish:
             held = range(house.oldest, start + 1)
             mine = [o for o in held if any(matched(f, house.published[o - 1]) for f in filters)]
-            self._asked.append(Asked(filters, mine[-wish["count"] :]))
+            self._asked.append(Asked(number, filters, mine[-wish["count"] :]))
         if wish != "none":
             self._replays[number] = Under(filters, ordered="points" not in wish)
         for filter in filters:

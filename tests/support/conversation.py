@@ -14,7 +14,7 @@ from gateway.edge.frames import Desk
 from gateway.edge.roles import Role
 from gateway.edge.room import Room, SessionLimits
 from gateway.edge.session import Session
-from gateway.errors import CloseConnection
+from gateway.errors import CloseConnection, CommandError
 from gateway.hub.batch import Batch
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog
@@ -89,10 +89,10 @@ class Broker:
 
     def __init__(self) -> None:
         self.published: list[tuple[str, bytes, int, bool]] = []
-        self.down: str | None = None
+        self.down: CommandError | None = None
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Callable[[str | None], None]
+        self, topic: str, payload: bytes, *, qos: int, retain: bool, done: Callable[[CommandError | None], None]
     ) -> None:
         self.published.append((topic, payload, qos, retain))
         done(self.down)

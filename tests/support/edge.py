@@ -15,10 +15,10 @@ from gateway.edge.credentials import Judge
 from gateway.edge.dialects.dialect import Dialect
 from gateway.edge.dialects.registry import Setting, factories
 from gateway.edge.doors import Door
+from gateway.edge.endpoints import Endpoint
 from gateway.edge.flood import Flood
 from gateway.edge.frames import Desk
 from gateway.edge.front import Front
-from gateway.edge.listeners import Endpoint
 from gateway.edge.origin import parse_rule
 from gateway.edge.roles import VIEWER, Role
 from gateway.edge.room import Room, SessionLimits
@@ -26,6 +26,7 @@ from gateway.edge.server import Server
 from gateway.edge.static import Asset
 from gateway.edge.tls import Tls
 from gateway.edge.visits import Access
+from gateway.edge.volley import Volley
 from gateway.hub.hub import Hub
 from gateway.hub.log import MemoryLog
 from gateway.hub.message import Message
@@ -66,15 +67,17 @@ class Edge:
         **room: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
+        limits = limits or ServerLimits()
+        self.volley = Volley(limits.connections)
         self.hub = Hub(
             schedule=loop.call_soon,
             clock=time.monotonic,
             later=loop.call_later,
-            period=(limits or ServerLimits()).interval,
+            period=limits.interval,
+            volley=self.volley,
         )
         self.log = MemoryLog(self.hub.take, epoch="e1", limit=history, age=age, clock=time.monotonic)
         self.upstreams = Upstreams()
-        limits = limits or ServerLimits()
         self.room = Room(
             hub=self.hub,
             log=self.log,
@@ -96,7 +99,13 @@ class Edge:
             upstreams=self.upstreams,
         )
         self.server = Server(
-            loop=loop, front=self.front, room=self.room, limits=limits, bounds=bounds or Bounds(), flood=flood
+            loop=loop,
+            front=self.front,
+            room=self.room,
+            limits=limits,
+            bounds=bounds or Bounds(),
+            flood=flood,
+            volley=self.volley,
         )
         self.context = context
         self.tls = tls or (Tls(context) if context is not None else None)
@@ -111,6 +120,7 @@ class Edge:
     async def __aexit__(self, *_: object) -> None:
         self.server.close()
         await asyncio.sleep(0)
+        self.volley.close()
 
     def publish(self, topic: str, payload: bytes | str = b"1", *, retained: bool = False, size: int = 0) -> int:
         """One message from the broker; its offset."""

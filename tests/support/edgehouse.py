@@ -14,9 +14,9 @@ from gateway.edge.dialects.msgpack import NAME as MSGPACK
 from gateway.edge.dialects.msgpack import NativeMsgpack
 from gateway.edge.dialects.native import NAME as JSON
 from gateway.edge.dialects.native import NativeJson
+from gateway.edge.endpoints import Endpoint
 from gateway.edge.frames import Desk
 from gateway.edge.front import Front
-from gateway.edge.listeners import Endpoint
 from gateway.edge.origin import parse_rule
 from gateway.edge.rate import Rate
 from gateway.edge.roles import Role
@@ -138,7 +138,7 @@ class House:
             upstreams=Upstreams(),
         )
         limits = ServerLimits(accepts=1_000_000_000)
-        front.requests = Rate(1e9)
+        front.data.requests = Rate(1e9)
         self.server = Server(loop=cast(Any, self.loop), front=front, room=room, limits=limits, bounds=Bounds())
         self.server.fault = _raised  # type: ignore[method-assign] # it is what is looked for
         self.endpoint = Endpoint("127.0.0.1", 8880)

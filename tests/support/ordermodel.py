@@ -35,11 +35,12 @@ class Accounts(RuleBasedStateMachine):
         total=st.sampled_from((float("inf"), 8000.0)),
         late=st.sampled_from((None, None, 400)),
         way=st.sampled_from(WAYS),
+        volley=st.booleans(),
         filters=st.lists(st.sampled_from(FILTERS), min_size=1, max_size=2, unique=True),
     )
-    def begin(self, policy, soft, ring, total, late, way, filters):
+    def begin(self, policy, soft, ring, total, late, way, volley, filters):
         bounds = Bounds(policy=policy, soft=soft, hard=3 * soft, patience=20.0)
-        self.house = self.make_house(bounds=bounds, ring=ring, total=total, late=late)
+        self.house = self.make_house(bounds=bounds, ring=ring, total=total, late=late, volley=volley)
         self.clients = [self.house.client("all", 0.0), self.house.client(*way)]
         self.clients[0].connect(["#"])
         self.clients[1].connect(filters)
@@ -51,6 +52,13 @@ class Accounts(RuleBasedStateMachine):
     )
     def publish(self, topics, times, size):
         self.house.publish(topics * times, size)
+
+    @rule(topics=st.lists(st.sampled_from(TOPICS), min_size=1, max_size=4), size=st.sampled_from((1, 60)))
+    def trickle(self, topics, size):
+        """Each message in a turn of its own: the way of those who are alone in their audience."""
+        for topic in topics:
+            self.house.publish([topic], size)
+            self.house.turn()
 
     @rule(turns=st.sampled_from((1, 3)))
     def turn(self, turns):

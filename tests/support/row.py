@@ -9,6 +9,7 @@ class InRow:
     """`queued` may be set; keeps its place in the row that it stood in last, and in no other."""
 
     send: Any
+    slot = 0
     _queued = False
     _sends: Places | None = None
     _place = 0

@@ -75,7 +75,7 @@ class StreamTalk(Talk):
     @property
     def reading(self) -> bool:
         """Whether the log owes an answer."""
-        return any(task.get_name() in ("log-read", "log-reach") for task in self.log._tasks)
+        return bool(self.log._tasks.count("log-read", "log-reach"))
 
 
 @contextmanager

@@ -19,11 +19,13 @@ class Dialect(Protocol):
     `name` is the subprotocol token. `queries`: `?topic=` in the address subscribes. `copies`: each subscription has its
     own copy of a message, marked with whose it is; otherwise a message that several match is sent once. `ended` is set
     by `event` where the conversation is over behind its bytes. `window` is there once frames have to be acknowledged.
+    `beats`: `beat` has something to do every second.
     """
 
     name: str
     queries: bool
     copies: bool
+    beats: bool
 
     @property
     def ended(self) -> CloseConnection | None:
@@ -51,7 +53,7 @@ class Dialect(Protocol):
         """
 
     def beat(self, now: float) -> bytes:
-        """Called about once a second: the dialect's own signs of life, where it has them; `now` is monotonic seconds.
+        """The dialect's own signs of life, where it has them: then it is called every second (monotonic, `now`).
 
         Raises CloseConnection where the client has been silent for longer than the dialect allows.
         """
@@ -62,6 +64,7 @@ class Shared:
 
     queries = True
     copies = False
+    beats = False
     ended: CloseConnection | None = None
     window: Window | None = None
 

@@ -45,6 +45,7 @@ _REASONS = {
     "upstream-down": Reason.UNSPECIFIED,
     "unsupported": Reason.IMPLEMENTATION_SPECIFIC,
 }
+_CODES = {"forbidden": FORBIDDEN.code, "too-fast": TOO_FAST.code}
 # What a DISCONNECT says (3.14.2.1) beside a violation of the standard, and a stop, which are told where they happen.
 _ENDS = {
     NOT_AUTHENTICATED.code: Reason.NOT_AUTHORIZED,
@@ -60,6 +61,7 @@ class Mqtt:
     name = NAME
     queries = False
     copies = True
+    beats = True
 
     def __init__(self, *, limit: int, new_id: Callable[[], str]) -> None:
         self.ended: CloseConnection | None = None
@@ -195,6 +197,9 @@ class Mqtt:
         elif isinstance(event, events.Error):
             return self._error(event)
         elif self._connected and not isinstance(event, events.Heartbeat | events.Pong):
+            if isinstance(event, events.Replayed):
+                # The client knows its SUBSCRIBE by the packet identifier.
+                event = msgspec.structs.replace(event, id=identifier(str(event.id)))
             told = self._told(event)
             if isinstance(event, events.Closing):
                 told += write.disconnect(self._version, Reason.SERVER_SHUTTING_DOWN, event.reason)
@@ -237,10 +242,12 @@ class Mqtt:
         self._publishing.discard(packet_id)
         if self._version == V5:
             if id.startswith("p"):
-                return write.puback(V5, packet_id, reason)
+                # 3.4.2.1: a PUBACK knows no filters.
+                wrong = reason is Reason.FILTER_INVALID
+                return write.puback(V5, packet_id, Reason.TOPIC_NAME_INVALID if wrong else reason)
             return write.unsuback(V5, packet_id, self._subscriptions.unsubscribed(packet_id, reason))
         # MQTT 3.1.1, 3.3.5: it has no other word than the end for what is not done.
-        self.ended = CloseConnection(FORBIDDEN.code if event.code == "forbidden" else 1008, event.message)
+        self.ended = CloseConnection(_CODES.get(event.code, 1008), event.message)
         return b""
 
     def farewell(self, end: CloseConnection) -> bytes:

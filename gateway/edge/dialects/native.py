@@ -119,6 +119,11 @@ def _id(value: Any) -> commands.Id:
     raise CommandError("bad-json", "an id is a string or an integer")
 
 
+def _shown(value: Any) -> str:
+    """A client's value as it wrote it, for a message to people."""
+    return shorten(_encode(value).decode())
+
+
 def _filters(fields: dict[str, Any], id: commands.Id) -> list[str]:
     topics = fields.get("topics")
     if isinstance(topics, str):
@@ -131,7 +136,7 @@ def _filters(fields: dict[str, Any], id: commands.Id) -> list[str]:
 def _subscribe(fields: dict[str, Any], id: commands.Id) -> Command:
     mode, interval = fields.get("mode", "all"), fields.get("interval", 0)
     if mode not in ("all", "latest"):
-        raise CommandError("unsupported", f'mode is "all" or "latest", not {shorten(repr(mode))}', id)
+        raise CommandError("unsupported", f'mode is "all" or "latest", not {_shown(mode)}', id)
     if isinstance(interval, bool) or not isinstance(interval, int | float) or not 0 <= interval <= 86_400:
         raise CommandError("unsupported", "interval is a number of seconds from 0 to 86400", id)
     flags = {name: fields.get(name, default) for name, default in (("readings", False), ("data", True))}
@@ -151,8 +156,12 @@ def _publish(fields: dict[str, Any], id: commands.Id) -> Command:
     topic, qos, retain = fields.get("topic"), fields.get("qos", 0), fields.get("retain", False)
     if not isinstance(topic, str):
         raise CommandError("bad-filter", "a publish names its topic", id)
-    if isinstance(qos, bool) or qos not in (0, 1, 2) or not isinstance(retain, bool):
+    # 1.0 equals 1, and is none that an MQTT client could put into a packet.
+    if type(qos) is not int or qos not in (0, 1, 2) or not isinstance(retain, bool):
         raise CommandError("unsupported", "qos is 0, 1 or 2, retain is true or false", id)
+    if "data" not in fields:
+        text = 'a publish carries data; an empty payload is "" with encoding "text"'
+        raise CommandError("bad-json", text, id)
     try:
         payload = payload_of(fields.get("data"), fields.get("encoding"))
     except ValueError as error:
@@ -181,9 +190,8 @@ def _auth(fields: dict[str, Any], id: commands.Id) -> Command:
 
 
 def _history(fields: dict[str, Any], id: commands.Id) -> Command:
-    renamed = {{"from": "since", "to": "until"}.get(key, key): value for key, value in fields.items()}
     try:
-        return msgspec.convert(renamed, commands.History)
+        return msgspec.convert(fields, commands.History)
     except msgspec.ValidationError as error:
         raise CommandError("unsupported", f"history: {error}", id) from None
 
@@ -207,7 +215,9 @@ def command_of(fields: Any) -> Command:
     make = _COMMANDS.get(kind) if isinstance(kind, str) else None
     if make is None:
         known = ", ".join(_COMMANDS)
-        raise CommandError("unknown-type", f"type {shorten(repr(kind))} is unknown; known are {known}", id)
+        if kind is None:
+            raise CommandError("unknown-type", f"a command names its type; known are {known}", id)
+        raise CommandError("unknown-type", f"type {_shown(kind)} is unknown; known are {known}", id)
     return make(fields, id)
 
 

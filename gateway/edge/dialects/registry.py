@@ -70,6 +70,9 @@ KINDS: Mapping[str, str] = {row.token: row.kind for row in ROWS}
 PLAIN_REFUSALS: Mapping[str, str] = {socketio.PATH: socketio.WEBSOCKET_ONLY}
 """What a request without an upgrade is told, by path."""
 
+VERSIONS: Mapping[str, tuple[str, str, str]] = {socketio.PATH: (*socketio.VERSION, socketio.OTHER_VERSION)}
+"""By path: the parameter of an address that names the version, the one spoken, and what clients of another are told."""
+
 
 def factories(setting: Setting) -> dict[str, Factory]:
     """What makes the dialect of each token."""

@@ -23,6 +23,8 @@ from gateway.hub.subscription import Subscription
 NAME = "socket.io"
 PATH = "/socket.io/"
 WEBSOCKET_ONLY = 'polling is not offered here: io(url, {transports: ["websocket"]})'
+VERSION = ("EIO", "4")
+OTHER_VERSION = "Engine.IO 4 is spoken here, as socket.io-client 3 and 4 speak it: take one of these"
 SIGN_IN = "connect"
 INTERVAL, TIMEOUT = 20.0, 20.0  # seconds; Engine.IO, "Heartbeat"
 CONNECT_DEADLINE = 45.0  # Socket.IO's own connectTimeout
@@ -39,6 +41,7 @@ class SocketIo:
     name = NAME
     queries = False
     copies = False
+    beats = True
     window: Window | None = None
 
     def __init__(self, *, limit: int, new_id: Callable[[], str], recovery: Recovery, json: JsonVariant) -> None:
@@ -244,8 +247,10 @@ class SocketIo:
         return remembered.wishes.keys() <= set(call.command.topics)
 
     def variant(self, table: tuple[Subscription, ...]) -> packets.SocketIoVariant:
-        # Values that an interval holds back come behind newer ones: there only the heartbeat's mark is safe.
-        marked = self._welcome is not None and not any(s.interval for s in table)
+        # Values that an interval holds back come behind newer ones: there only the heartbeat's mark is safe. So it is
+        # while another subscription's replay is under way, whose messages lie before these.
+        replaying = any(isinstance(call.command, commands.Subscribe) for call in self._calls.values())
+        marked = self._welcome is not None and not replaying and not any(s.interval for s in table)
         epoch = self._welcome.epoch if self._welcome is not None and marked else None
         return packets.SocketIoVariant(epoch, self._json)
 

@@ -90,7 +90,7 @@ def fields(name: str, arguments: list[Any]) -> Any:
     if name in ("subscribe", "unsubscribe") and isinstance(first, str | list):
         return {"topics": first}
     if name == "publish" and isinstance(first, str):
-        return {"topic": first, "data": arguments[1] if len(arguments) > 1 else ""}
+        return {"topic": first, "data": arguments[1]} if len(arguments) > 1 else {"topic": first}
     if name == "auth" and isinstance(first, str):
         return {"token": first}
     return first

@@ -30,18 +30,19 @@ class Remembered:
             resume = "last"
         if not isinstance(resume, ReplayFrom):
             resume = "last"
-        commands = []
+        anew: dict[int, Subscribe] = {}
         together: dict[tuple[object, ...], Subscribe] = {}
         for filter, wish in self.wishes.items():
             how = (wish.mode, wish.interval, wish.readings, wish.data)
             if filter not in self.settled:
-                commands.append(replace(wish, topics=[filter], id=None))
+                # What was asked for by one command is asked for by one again: it is counted, and replayed, as one.
+                anew.setdefault(id(wish), replace(wish, topics=[], id=None)).topics.append(filter)
             elif how in together:
                 together[how].topics.append(filter)
             else:
                 together[how] = replace(wish, topics=[filter], id=None, replay=resume)
         # What goes on together comes in order, over all its filters.
-        return [*together.values(), *commands]
+        return [*together.values(), *anew.values()]
 
 
 class Recovery:

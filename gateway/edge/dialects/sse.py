@@ -32,12 +32,13 @@ def _body(frame: bytes) -> bytes:
     return frame[2:] if size < 126 else frame[4:] if size == 126 else frame[10:]
 
 
-_plain = JsonVariant()
+_plain, _from_many = JsonVariant(), JsonVariant(show_upstream=True)
 
 
-def json_of(message: Message) -> bytes:
+def json_of(message: Message, *, show_upstream: bool = False) -> bytes:
     """A message as the native protocol's object, without any frame."""
-    return _body(_plain.encoder(message.topic, View())(message))
+    variant = _from_many if show_upstream else _plain
+    return _body(variant.encoder(message.topic, View())(message))
 
 
 class SseVariant:

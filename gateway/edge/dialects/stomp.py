@@ -9,7 +9,15 @@ from gateway.edge.dialects.stomp_frames import Decoder, Frame, Malformed, encode
 from gateway.edge.dialects.stomp_messages import StompVariant, meaning_of
 from gateway.edge.dialects.stomp_subscriptions import EVENTS, Subscriptions, needed
 from gateway.edge.dialects.window import Window
-from gateway.errors import ERROR_OF_CLOSE, FORBIDDEN, NO_PONG, NOT_AUTHENTICATED, PROTOCOL_ERROR, CloseConnection
+from gateway.errors import (
+    ERROR_OF_CLOSE,
+    FORBIDDEN,
+    NO_PONG,
+    NOT_AUTHENTICATED,
+    PROTOCOL_ERROR,
+    TOO_FAST,
+    CloseConnection,
+)
 from gateway.hub.subscription import Subscription
 from gateway.topics import shorten
 
@@ -18,7 +26,12 @@ VERSIONS = ("1.2", "1.1")
 BEAT = 10.0  # seconds; 1.2, "Heart-beating": what we can do and what we want
 CONNECT_DEADLINE = 10.0
 SIGN_IN = "connect"
-_CODES = {"forbidden": FORBIDDEN.code, "bad-token": NOT_AUTHENTICATED.code, "not-authenticated": NOT_AUTHENTICATED.code}
+_CODES = {
+    "forbidden": FORBIDDEN.code,
+    "bad-token": NOT_AUTHENTICATED.code,
+    "not-authenticated": NOT_AUTHENTICATED.code,
+    "too-fast": TOO_FAST.code,
+}
 _json = msgspec.json.Encoder().encode
 
 
@@ -27,6 +40,7 @@ class Stomp:
 
     queries = False
     copies = True
+    beats = True
 
     def __init__(self, name: str, *, limit: int, show_upstream: bool = False) -> None:
         self.name = name
@@ -40,6 +54,7 @@ class Stomp:
         self._subscriptions = Subscriptions()
         self._told = 0
         self._receipts: dict[str, str] = {}
+        self._replays: dict[str, str] = {}
         self._number = 0
         self._sends = self._expects = 0.0
         self._sent_at = 0.0
@@ -127,14 +142,18 @@ class Stomp:
 
     def _subscribe(self, headers: dict[str, str]) -> list[Spoken]:
         wish = self._subscriptions.add(headers, self._remember(headers))
-        return self._receipt(headers) if wish is None else [wish]
+        if wish is None:
+            return self._receipt(headers)
+        if wish.replay != "none":
+            self._replays[str(wish.id)] = wish.copy
+        return [wish]
 
     def _unsubscribe(self, headers: dict[str, str]) -> list[Spoken]:
-        filters = self._subscriptions.remove(needed(headers, "id"))
-        if filters is None:
+        id = needed(headers, "id")
+        filter = self._subscriptions.remove(id)
+        if filter is None:
             return self._receipt(headers)
-        # Without filters the session only looks at the bytes anew: another subscription has the same one.
-        return [commands.Unsubscribe(topics=filters, id=self._remember(headers))]
+        return [commands.Unsubscribe(topics=[filter], id=self._remember(headers), copy=id)]
 
     def _send(self, frame: Frame) -> Spoken:
         headers = frame.headers
@@ -174,8 +193,11 @@ class Stomp:
             return b"" if receipt is None else self._encode("RECEIPT", {"receipt-id": receipt})
         if isinstance(event, events.Error):
             return self._error(event)
-        if isinstance(event, events.AuthRequired | events.Heartbeat | events.Pong) or not self._connected:
+        if isinstance(event, events.AuthRequired | events.Pong) or not self._connected:
             return b""
+        if isinstance(event, events.Replayed):
+            # The client knows its subscription by the id that it gave it.
+            event = msgspec.structs.replace(event, id=self._replays.pop(str(event.id), None))
         return self._listened(event)
 
     def _error(self, event: events.Error) -> bytes:
@@ -216,8 +238,8 @@ class Stomp:
         return self._refusal(code, end.reason)
 
     def variant(self, table: tuple[Subscription, ...]) -> StompVariant:
-        filters = {s.filter for s in table}
-        rows = tuple(row for row in self._subscriptions.rows.values() if row.filter in filters)
+        own = self._subscriptions.rows
+        rows = tuple(own[s.copy] for s in table if s.copy in own)
         epoch = self._welcome.epoch if self._welcome is not None else ""
         return StompVariant(self._version, epoch, rows, self._show_upstream)
 

@@ -35,15 +35,15 @@ class Subscriptions:
             self.listeners[id] = None
             return None
         filter, style = meaning_of(destination)
-        wish = _wish(headers, filter, command)
+        wish = _wish(headers, filter, id, command)
         self.rows[id] = Row(filter, id, style, mode != "auto")
         self._modes[id] = mode
         if mode != "auto" and self.window is None:
             self.window = Window(self._stamp, count=_IN_FLIGHT)
         return wish
 
-    def remove(self, id: str) -> list[str] | None:
-        """The filters that nobody wants any more; None where the id was one to EVENTS. Raises Malformed."""
+    def remove(self, id: str) -> str | None:
+        """The filter of a subscription that ends; None where it was one to EVENTS. Raises Malformed."""
         if id in self.listeners:
             del self.listeners[id]
             return None
@@ -52,7 +52,7 @@ class Subscriptions:
             raise Malformed(f"there is no subscription {shorten(id)}")
         del self._modes[id]
         self._acknowledge_up_to(id, None)
-        return [] if any(other.filter == row.filter for other in self.rows.values()) else [row.filter]
+        return row.filter
 
     def acknowledge(self, key: str) -> None:
         """ACK, and NACK: nothing is stored that could go to somebody else."""
@@ -85,7 +85,7 @@ def needed(headers: dict[str, str], name: str) -> str:
     return value
 
 
-def _wish(headers: dict[str, str], filter: str, id: str) -> Subscribe:
+def _wish(headers: dict[str, str], filter: str, id: str, command: str) -> Subscribe:
     mode, text = headers.get("mode", "all"), headers.get("replay", "last")
     if "replay" not in headers and "epoch" in headers and "offset" in headers:
         text = f"{headers['epoch']}:{headers['offset']}"
@@ -96,5 +96,10 @@ def _wish(headers: dict[str, str], filter: str, id: str) -> Subscribe:
     if mode not in ("all", "latest") or not 0 <= interval <= 86_400:
         raise Malformed("mode is all or latest, interval a number of seconds from 0 to 86400")
     return Subscribe(
-        topics=[filter], id=id, mode="latest" if mode == "latest" else "all", interval=interval, replay=replay
+        topics=[filter],
+        id=command,
+        mode="latest" if mode == "latest" else "all",
+        interval=interval,
+        replay=replay,
+        copy=id,
     )

@@ -27,6 +27,7 @@ from gateway.hub.message import Message
 from gateway.hub.outbox import Bounds, Outbox, Policy
 from gateway.hub.rate import Pressure
 from gateway.hub.row import Places, held
+from gateway.hub.volley import NOWHERE
 
 TOPICS = [f"t/{number}" for number in range(5)]
 Told = tuple[str, int]  # "message" and the number in its payload, or "gap" and how many
@@ -128,6 +129,8 @@ TONGUES = {
 
 class Trickle:
     """A Line whose socket takes what `take` allows, through a real outbox."""
+
+    slot = NOWHERE
 
     def __init__(self, house: House, dialect: Dialect, bounds: Bounds) -> None:
         self._house = house

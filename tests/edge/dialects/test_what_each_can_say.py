@@ -98,7 +98,8 @@ def those_with(part: str) -> Any:
 def test_mode_and_interval(name: str) -> None:
     tongue = TONGUES[name]
     client = client_of(House(), tongue, tongue.thinned)
-    assert client.session.subscriptions == (Subscription("t", latest=True, interval=2.0),)
+    [subscription] = client.session.subscriptions
+    assert msgspec.structs.replace(subscription, copy="") == Subscription("t", latest=True, interval=2.0)
 
 
 @those_with("readings")
