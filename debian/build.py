@@ -23,7 +23,7 @@ import sys
 
 sys.path.insert(0, "/usr/lib/sensor-gateway")
 
-from gateway.cli import main
+from gateway.__main__ import main
 
 sys.argv[0] = "sensor-gateway"
 main()

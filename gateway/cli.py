@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 failed, 2 usage, 78 bad configuration (EX_CONFIG of sysexi
 """
 
 import io
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,16 @@ class Commands(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run what is typed. A full disk behind `> file` is a line as well, though it be the help that is written."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            if not _output_fails():
+                raise
+            click.echo(f"sensor-gateway: the output cannot be written: {error.strerror}", err=True)
+            sys.exit(1)
+
     def invoke(self, context: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding does not have is shown all the same
@@ -48,6 +59,16 @@ class Commands(click.Group):
                 raise
             click.echo(f"sensor-gateway: {visible(denied(error, Path(error.filename)))}", err=True)
             context.exit(1)
+
+
+def _output_fails() -> bool:
+    """Whether our output takes no more: what it has not taken is let go, or Python would try again at the end."""
+    try:
+        print(flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 @click.group(

@@ -64,6 +64,30 @@ def test_a_shell_completes_what_is_typed(shell: str, at: str) -> None:
     assert "certificate" in found.stdout, found.stderr
 
 
+@pytest.mark.parametrize("words", [("--help",), ("check",), ("doctor", "--help")])
+def test_what_cannot_be_printed_is_one_line(words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "gateway", *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "sensor-gateway: the output cannot be written: No space left on device\n"
+
+
+def test_ctrl_c_before_all_is_read_is_one_word() -> None:
+    """Python's traceback came for whoever was fast."""
+    code = """
+import os, signal, sys
+class Fast:
+    def find_spec(self, name, path, target=None):
+        if name == "gateway.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Fast())
+from gateway.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "\nAborted!\n")
+
+
 class TestCheck:
     def test_a_good_file_is_ok(self, tmp_path: Path) -> None:
         file = tmp_path / "config.toml"

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import resource
+import shlex
 import shutil
 import socket
 import ssl
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 from gateway.commands.certificate import renewal
 from gateway.commands.running import status_of
 from gateway.commands.tokens import try_sign_in
-from gateway.config import Config, ConfigError, Upstream, load
+from gateway.config import DEFAULT_PATH, Config, ConfigError, Upstream, load
 from gateway.edge.descriptors import RESERVED_FDS
 from gateway.edge.tls import DAY, WARN_DAYS, certificate_facts
 from gateway.errors import GatewayError
@@ -52,18 +53,18 @@ def examine(path: Path | None, *, wall: float | None = None) -> Iterator[Check]:
         config = load(path)
     except ConfigError as error:
         problems = str(error).splitlines()
-        yield Check("configuration", FAILURE, problems[0], f"mend it, then: sensor-gateway check {path or ''}".rstrip())
+        yield Check("configuration", FAILURE, problems[0], f"mend it, then: {_typed(path, 'check')}")
         for problem in problems[1:]:
             yield Check("configuration", FAILURE, problem)
         # One that was started before goes on, and what it does not tell hangs on the file.
-        yield from _running(*_status(path))
+        yield from _running(*_status(path), path)
         return
     yield Check("configuration", OK, str(path) if path else "none: every key has its default")
     status, failure = _status(path)
-    yield from _running(status, failure)
+    yield from _running(status, failure, path)
     for upstream in config.upstream:
         yield from _broker(upstream, status)
-    yield _signing_in(config)
+    yield _signing_in(config, path)
     yield from _certificates(config, now)
     yield from _limits(config)
     if config.history.log == "jetstream":
@@ -73,7 +74,7 @@ def examine(path: Path | None, *, wall: float | None = None) -> Iterator[Check]:
             yield from _disk(config)
         except PermissionError as error:
             text = f"you may not look into {error.filename}"
-            yield Check("disk", WARNING, text, "sudo sensor-gateway doctor")
+            yield Check("disk", WARNING, text, f"sudo {_typed(path, 'doctor')}")
     yield _clock(now)
     if status is None and not _runs(failure):
         yield from _ports(config)
@@ -87,21 +88,28 @@ def _status(path: Path | None) -> tuple[dict[str, Any] | None, GatewayError | No
         return None, error
 
 
-def _running(status: dict[str, Any] | None, failure: GatewayError | None) -> Iterator[Check]:
+def _typed(path: Path | None, command: str, *words: str) -> str:
+    """What to type for a command on the file that is looked at."""
+    if path not in (None, DEFAULT_PATH):
+        words += (str(path),) if command == "check" else ("--config", str(path))
+    return shlex.join(["sensor-gateway", command, *words])
+
+
+def _running(status: dict[str, Any] | None, failure: GatewayError | None, path: Path | None) -> Iterator[Check]:
     if status is None:
         fix = "systemctl start sensor-gateway; journalctl -u sensor-gateway -n 50"
-        yield Check("gateway", WARNING, str(failure), "sudo sensor-gateway doctor" if _runs(failure) else fix)
+        if path not in (None, DEFAULT_PATH):  # which unit runs on it, if any, is not for us to know
+            fix = f"{_typed(path, 'run')}, or the unit that does"
+        yield Check("gateway", WARNING, str(failure), f"sudo {_typed(path, 'doctor')}" if _runs(failure) else fix)
         return
     yield Check("gateway", OK, f"{status['version']} runs: {status['words']}")
     for name, fault in status["faults"].items():
         yield Check(name, FAILURE, fault, "systemd restarts it in a minute; journalctl -u sensor-gateway says more")
     if "REFUSED" in status["words"]:
-        yield Check("reload", WARNING, status["words"], "mend the file, then: sensor-gateway reload")
+        yield Check("reload", WARNING, status["words"], f"mend the file, then: {_typed(path, 'reload')}")
     for rejected in status["rejected_origins"][:5]:
         origin = str(rejected.get("origin", rejected))
-        yield Check(
-            "origins", WARNING, f"pages of {origin} were refused", f"sensor-gateway origin-test {escape(origin)}"
-        )
+        yield Check("origins", WARNING, f"pages of {origin} were refused", _typed(path, "origin-test", escape(origin)))
     if not status["rejected_origins"]:
         yield Check("origins", OK, "no page was refused")
     room = status["connections_limit"]
@@ -155,12 +163,12 @@ def _reach(subject: str, upstream: Upstream, url: str) -> Check:
         return Check(subject, FAILURE, f"{url}: {why}", "is the broker running, and is the address right?")
 
 
-def _signing_in(config: Config) -> Check:
+def _signing_in(config: Config, path: Path | None) -> Check:
     """What a start reads before anybody could sign in: tokens, keys, and the library that looks at them."""
     try:
         try_sign_in(config)
     except GatewayError as error:
-        return Check("signing in", FAILURE, str(error), "nothing starts on it: mend it, then: sensor-gateway check")
+        return Check("signing in", FAILURE, str(error), f"nothing starts on it: mend it, then: {_typed(path, 'check')}")
     return Check("signing in", OK, f"by {', '.join(config.auth.methods)}" if config.auth.methods else "nobody can")
 
 

@@ -5,6 +5,8 @@ import time
 from datetime import UTC, datetime
 from itertools import chain, count
 
+from gateway.commands.columns import cells, padded
+from gateway.commands.terminal import visible
 from gateway.config import Config
 from gateway.edge.rules import judge_of, roles_of, tokens_of
 from gateway.errors import GatewayError
@@ -70,15 +72,16 @@ def listed(config: Config, *, now: float) -> list[str]:
         if token.expires is not None and token.expires <= now:
             until += " (expired)"
         role = token.role if token.role in roles_of(config) else f"{token.role} (no such role)"
-        rows.append((token.id, token.name, role, _day(token.created), until))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        # Somebody may have written the file by hand.
+        rows.append((visible(token.id), visible(token.name), visible(role), _day(token.created), until))
+    widths = [max(cells(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def revoke_token(config: Config, name: str) -> str:
     """Take a token away, by name or id; a sentence about it. Raises GatewayError where there is none."""
     token = tokens_of(config).revoke(name)
-    return f"{token.name} ({token.id}) is revoked: its sessions end within a second"
+    return f"{visible(token.name)} ({visible(token.id)}) is revoked: its sessions end within a second"
 
 
 def _day(unix: float) -> str:

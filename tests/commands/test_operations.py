@@ -195,7 +195,7 @@ def test_doctor_may_not_ask_the_gateway_and_does_not_call_it_somebody_else(
         patched.setattr(socket.socket, "connect", connect_refused)
         found = typed("doctor", "--config", daemon.config_file).output
     assert "permission denied: be root" in found
-    assert "→ sudo sensor-gateway doctor" in found
+    assert f"→ sudo sensor-gateway doctor --config {daemon.config_file}\n" in found
     assert "systemctl start" not in found
     assert "listener" not in found
 
@@ -211,7 +211,8 @@ def test_doctor_may_not_look_into_the_folder_of_the_history(tmp_path: Path, monk
     with monkeypatch.context() as patched:
         patched.setattr(doctor.shutil, "disk_usage", refuse)
         found = typed("doctor", "--config", config).output
-    assert f"warning  disk: you may not look into {tmp_path}\n         → sudo sensor-gateway doctor" in found
+    fix = f"sudo sensor-gateway doctor --config {config}"
+    assert f"warning  disk: you may not look into {tmp_path}\n         → {fix}\n" in found
     assert " clock: " in found
 
 
@@ -407,6 +408,16 @@ def test_doctor_says_what_renews_a_certificate(tmp_path: Path, certificate: Any)
     (tls / "ca-key.pem").unlink()
     found = typed("doctor", "--config", config).output
     assert "localhost: 5 days left\n         → renew it where it comes from, such as an ACME client (it is" in found
+
+
+def test_doctor_says_what_to_type_for_the_file_that_it_looked_at(tmp_path: Path) -> None:
+    """Typed as it said, its commands were about the gateway on the default file."""
+    config = tmp_path / "my box.toml"
+    config.write_text(f'gateway.state_dir = "{tmp_path}"\n{NOBODY}')
+    (tmp_path / "tokens.json").write_text("{")
+    found = typed("doctor", "--config", config).output
+    assert f"→ sensor-gateway run --config '{config}', or the unit that does\n" in found
+    assert f"→ nothing starts on it: mend it, then: sensor-gateway check '{config}'\n" in found
 
 
 def test_a_backup_restores_files_history_and_begins_a_new_epoch(tmp_path: Path) -> None:

@@ -37,6 +37,20 @@ def test_a_token_is_printed_once_and_listed_without_its_secret(config: Path, tmp
     assert kept["expires"] - kept["created"] == pytest.approx(90 * 86400)
 
 
+def test_a_file_that_was_written_by_hand_steers_no_terminal(config: Path, tmp_path: Path) -> None:
+    invoke(config, "new", "kiosk", "--role", "viewer")
+    file = tmp_path / "state" / "tokens.json"
+    file.write_text(file.read_text().replace('"kiosk"', '"\\u001b[2Jpförtner温"'))
+    code, table, _ = invoke(config, "list")
+    assert code == 0
+    heading, row = table.splitlines()
+    assert "\\u001b[2Jpförtner温  viewer" in row
+    assert heading.index("ROLE") == row.index("viewer") + 1  # one character of the name takes two columns
+    code, revoked, _ = invoke(config, "revoke", "\x1b[2Jpförtner温")
+    assert code == 0
+    assert revoked.startswith("\\u001b[2Jpförtner温 (")
+
+
 def test_a_link_carries_it_in_the_fragment(config: Path) -> None:
     _, links, _ = invoke(config, "new", "phone", "--role", "viewer", "--link")
     first, second = links.splitlines()
