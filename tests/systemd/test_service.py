@@ -53,6 +53,36 @@ for _ in range(40):
 print(*sorted(names))
 print(*sorted(epochs))
 """
+# What twenty viewers without TLS get of one message.
+CROWD = """
+import socket
+hello = (
+    "GET /stream?topic=crowd HTTP/1.1\\r\\nHost: localhost\\r\\nUpgrade: websocket\\r\\n"
+    "Connection: Upgrade\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n"
+)
+viewers = [socket.create_connection(("127.0.0.1", 8881), 20) for _ in range(20)]
+for viewer in viewers:
+    viewer.sendall(hello.encode())
+def until(viewer, word):
+    heard = b""
+    while word not in heard:
+        heard += viewer.recv(4096)
+    return heard
+for viewer in viewers:
+    until(viewer, b'"replayed"')
+with socket.create_connection(("127.0.0.1", 1883), 20) as broker:
+    broker.sendall(b"\\x10\\x0d\\0\\4MQTT\\4\\2\\0\\x3c\\0\\1x")
+    assert broker.recv(4) == b"\\x20\\2\\0\\0"
+    broker.sendall(b"\\x30\\x0b\\0\\5crowd4711")
+    broker.shutdown(socket.SHUT_WR)
+    broker.recv(1)
+print(sum(b"4711" in until(viewer, b'"message"') for viewer in viewers))
+"""
+PLAIN = """
+[[listen]]
+port = 8881
+address = "127.0.0.1"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +163,19 @@ def test_credentials_are_found_by_name(machine: Machine) -> None:
     assert machine.show(UNIT, "ActiveState") == "active"
     machine.run(r"sed -i 's/^\(username\|password_file\)/# \1/' /etc/sensor-gateway/config.toml")
     drop_in(machine, "[Service]\n")
+
+
+@pytest.mark.io_uring
+def test_many_without_tls_are_served_by_one_call_under_all_that_the_unit_forbids(machine: Machine) -> None:
+    """The system calls and the memory of io_uring are not among what the unit's hardening takes away."""
+    (machine.root / "root/crowd.py").write_text(CROWD)
+    (machine.root / "etc/sensor-gateway/conf.d/plain.toml").write_text(PLAIN)
+    machine.run("systemd-run --unit broker mosquitto -p 1883")
+    machine.run(f"systemctl restart {UNIT}")
+    machine.until(f"systemctl show -P StatusText {UNIT}", "1 upstream;")
+    assert machine.tell("python3 /root/crowd.py") == "20"
+    assert "[io_uring]" in machine.tell(f"cat /proc/{pid(machine)}/maps")
+    machine.run(f"systemctl stop broker; rm /etc/sensor-gateway/conf.d/plain.toml; systemctl restart {UNIT}")
 
 
 def test_a_wrong_configuration_is_not_tried_again(machine: Machine) -> None:
