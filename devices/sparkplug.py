@@ -115,7 +115,8 @@ class Sparkplug:
                 time = epoch(metric.timestamp, now) or sent
                 if (known.name, time) not in seen:
                     seen.add((known.name, time))
-                    readings.append(Reading(place.path, None, known.name, value, known.unit, time))
+                    unit = None if isinstance(value, bool) else known.unit
+                    readings.append(Reading(place.path, None, known.name, value, unit, time))
         except UnicodeDecodeError as error:
             raise DecodeError(f"a name is not UTF-8: {error}") from None
         return readings

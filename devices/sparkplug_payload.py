@@ -129,7 +129,7 @@ def value_of(metric: Any, datatype: int | None) -> Value | None:
         return None
     value = getattr(metric, field)
     if field == "boolean_value":
-        return bool(value)
+        return bool(value) if datatype in (None, _BOOLEAN) else None
     if field in ("int_value", "long_value"):
         return _integer(value, 32 if field == "int_value" else 64, datatype)
     if field == "float_value":

@@ -115,6 +115,9 @@ def test_devices_that_number_their_aliases_alike_are_kept_apart() -> None:
         (UINT64, "long_value", 2**64 - 1, 2**64 - 1),
         (BOOLEAN, "int_value", 1, True),
         (BOOLEAN, "int_value", 2, None),
+        (BOOLEAN, "boolean_value", True, True),
+        (None, "boolean_value", False, False),
+        (INT16, "boolean_value", True, None),
         (DOUBLE, "double_value", math.inf, None),
         (DOUBLE, "double_value", math.nan, None),
         (FLOAT, "float_value", 28.9, 28.9),
@@ -128,6 +131,11 @@ def test_a_value_is_read_by_its_datatype(datatype: int | None, field: str, raw: 
     readings = one(datatype, **{field: raw})
     assert [reading.value for reading in readings] == ([] if value is None else [value])
     assert all(type(reading.value) is type(value) for reading in readings)
+
+
+def test_what_is_on_or_off_has_no_unit() -> None:
+    assert only(one(BOOLEAN, unit="mm", boolean_value=True)).unit is None
+    assert only(one(INT16, unit="mm", int_value=7)).unit == "mm"
 
 
 def test_null_and_bad_quality_are_no_readings() -> None:
