@@ -56,6 +56,7 @@ class DiskHistory:
         self._every = every
         self._covered: dict[str, Covered] = {}
         self._known: dict[str, tuple[int, int]] | None = None
+        self._learning = False
         self._due: deque[str] = deque()
         self._rolling = False
         self._ticks = 0
@@ -64,17 +65,27 @@ class DiskHistory:
 
     def start(self) -> None:
         """Go on with the series of earlier runs."""
+        self._timer = self._loop.call_later(self._every, self._tick)
+        self._learn()
+
+    def _learn(self) -> None:
+        """Ask the file what it has. Until it has answered nothing is merged: what is there would be counted twice."""
+        if self._learning:
+            return
 
         def known(series: dict[str, tuple[int, int]] | None, failure: Exception | None) -> None:
-            self._known = series or {}
+            self._learning = False
+            if series is None:
+                return  # it is asked again at the next tick
+            self._known = series
             if len(self._known) > MOST:
                 self._log.writer.submit(partial(self._log.store.forget_series, MOST), lambda result, failure: None)
             for name in self._known:
                 source = self._revive(name)
                 if source is not None:
                     self._follow(source)
-            self._timer = self._loop.call_later(self._every, self._tick)
 
+        self._learning = True
         self._log.on_shelf(self._log.shelf.series, known)
 
     def close(self) -> None:
@@ -150,6 +161,8 @@ class DiskHistory:
     def _tick(self) -> None:
         self._timer = self._loop.call_later(self._every, self._tick)
         self._ticks += 1
+        if self._known is None and not self._log.degraded:
+            self._learn()
         for name, covered in self._covered.items():
             # Each merge is a commit of its own: rather a few minutes of messages at a time than a worn card.
             behind = self._log.committed - covered.high

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.hub.log import EXPIRED
+from gateway.hub.log import EXPIRED, RESTART
 from gateway.hub.message import Message
 from gateway.logs.historyfile import Hole, NotOurs, aside, damaged
 from gateway.logs.store import Store
@@ -29,13 +29,15 @@ class Written(NamedTuple):
 class Keeper:
     """Looks after the file at `path`. `clock` is monotonic seconds.
 
-    `restart` names what an earlier run may have given and not stored; the first opening that succeeds stores it. While
-    `unnamed` is set, nothing is stored: the offsets of this run end with it.
+    `restart` names what an earlier run may have given and not stored; the first opening that succeeds stores it.
+    `begin_late` is what a start could not do and has to come before anything is stored: it returns the offset after
+    which those of this run begin, far above the ones before, and raises OSError for as long as it cannot be done.
     """
 
     def __init__(self, path: Path, store: Store, *, clock: Callable[[], float]) -> None:
         self.restart: Hole | None = None
-        self.unnamed = False
+        self.begin_late: Callable[[], int] | None = None
+        self._floor = 0
         self.store = store
         self._path = path
         self._clock = clock
@@ -94,8 +96,9 @@ class Keeper:
 
     def _put(self, messages: list[Message], lost: list[Hole], committed: int, suspect: bool) -> int:
         store = self.store
-        if self.unnamed:
-            raise OSError("its offsets are not reserved")
+        if self.begin_late is not None:
+            self._floor = self.begin_late()
+            self.begin_late = None
         if not store.is_open:
             self._open()
             self.begin(committed)
@@ -104,7 +107,9 @@ class Keeper:
         if stored > messages[-1].offset:
             raise NotOurs("it holds offsets that this run has yet to give")
         if stored < committed:
-            lost = [Hole(stored + 1, committed, EXPIRED, False), *lost]
+            never = [Hole(stored + 1, self._floor, RESTART, True)] if stored < self._floor else []
+            stored = max(stored, self._floor)
+            lost = [*never, *([Hole(stored + 1, committed, EXPIRED, False)] if stored < committed else []), *lost]
         elif stored > committed:
             # A disk may have kept a commit to which it answered with an error.
             messages = [message for message in messages if message.offset > stored]

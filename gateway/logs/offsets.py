@@ -21,7 +21,7 @@ from gateway.errors import GatewayError
 
 RESERVE = 65_536
 WITHOUT_END = 1 << 62
-"""Reserved where nothing could be: the offsets of such a run end with it, and nothing of it is stored."""
+"""Reserved where nothing could be: until that can be done after all, the offsets of such a run end with it."""
 NAME = "offsets"
 MACHINE_ID = Path("/etc/machine-id")
 PATIENCE = 5.0  # seconds that a run waits for the one before it to end
@@ -133,7 +133,6 @@ class Offsets:
 
     def _take(self) -> None:
         """Open and lock the file; a new one is as long as it will ever be."""
-        fresh = not self.path.exists()
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -148,13 +147,17 @@ class Offsets:
                         "give each its own [gateway] state_dir"
                     ) from None
                 time.sleep(0.05)
-        if fresh:
-            os.pwrite(self._file, b" " * (2 * _SLOT), 0)
-            folder = os.open(self.path.parent, os.O_RDONLY)
+        if os.fstat(self._file).st_size < 2 * _SLOT:
             try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+                os.pwrite(self._file, b" " * (2 * _SLOT), 0)
+                folder = os.open(self.path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
+            except OSError:
+                self.release()  # the next attempt shall do all of it
+                raise
 
     def _write(self, record: _Record) -> None:
         record = msgspec.structs.replace(record, number=self._record.number + 1)

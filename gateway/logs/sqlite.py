@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.errors import GatewayError
 from gateway.hub.log import RESTART, Page, Recent, Selection, Sink
 from gateway.hub.message import Message
 from gateway.hub.ring import Ring
@@ -39,6 +40,7 @@ START = 0.4  # seconds of reading back at the start
 FLUSH = 1 << 20  # bytes that wait at most for the next commit
 BEGIN = 20.0  # seconds that a disk has at the start
 STOP = 5.0  # seconds that it has at the end
+RATE_BITS = 20  # of offsets a second: so many that nobody gives them. Until 2242 they are exact in JavaScript, too
 
 Durable = Callable[[], None]
 
@@ -48,7 +50,6 @@ class Begun(NamedTuple):
 
     failure: Exception | None
     resumed: Resumed | None = None
-    cut: bool = False
 
 
 class SqliteLog:
@@ -101,6 +102,7 @@ class SqliteLog:
         self._offsets = Offsets(folder, machine_id=machine_id)
         self._reserve = Reserve(self._offsets, hand_back=hand_back, later=later, parted=self._part, clock=clock)
         self.reserver = self._reserve.worker
+        self._begun: Begun | None = None  # by the writer's thread
         self._former: dict[str, int] = {}
         self._parted = parted
         self._commit = commit
@@ -129,8 +131,10 @@ class SqliteLog:
     # Life.
 
     def open(self) -> Recent:
-        """Take up where the last run ended. Blocks for what reading the newest blocks takes, about a second at most; a
-        disk that does not answer has 20 s, after which all is kept in memory.
+        """Take up where the last run ended. Blocks for what reading the newest blocks takes, about a second at most.
+
+        A disk that does not answer has 20 s. Where offsets cannot be reserved the run goes on in memory, in an epoch
+        of its own, and above all offsets of before: once they can be, history goes on with them.
 
         Raises GatewayError where another gateway runs on the same state folder.
         """
@@ -140,13 +144,15 @@ class SqliteLog:
             begun = Begun(error)
         failure, resumed = begun.failure, begun.resumed
         if resumed is None:
-            self._keeper.unnamed, self._exact = True, False
-            self._reserve.begin(secrets.token_hex(4), 0, WITHOUT_END)
-            logger.warning("history: offsets cannot be reserved: %s; this run's offsets end with it", failure)
+            newest = int(self._wall()) << RATE_BITS
+            self._keeper.begin_late, self._exact = partial(self._begin_late, newest), False
+            self._reserve.begin(secrets.token_hex(4), newest, WITHOUT_END)
+            logger.warning("history: offsets cannot be reserved: %s; this run begins with an epoch of its own", failure)
         else:
-            self._reserve.begin(resumed.epoch, resumed.newest, self._offsets.reserved)
-            self._backlog.begin(resumed.newest)
-            self.ring.clear(resumed.newest)
+            newest = resumed.newest
+            self._reserve.begin(resumed.epoch, newest, self._offsets.reserved)
+        self._backlog.begin(newest)
+        self.ring.clear(newest)
         self.epoch = self._reserve.epoch
         if failure is None:
             try:
@@ -184,7 +190,20 @@ class SqliteLog:
             # Open, but not begun: the next attempt shall do all of it.
             self.store.drop()
         self._look_around()
-        return Begun(failure, resumed)
+        self._begun = Begun(failure, resumed)
+        return self._begun
+
+    def _begin_late(self, newest: int) -> int:
+        """In the writer's thread, for a run whose offsets come after `newest`: what the start could not do.
+
+        Raises OSError where it still cannot be done, GatewayError where another gateway has the folder by now.
+        """
+        begun = self._begun or self._begin()
+        if begun.resumed is None:
+            raise begun.failure or OSError("offsets cannot be reserved")
+        if begun.resumed.newest >= newest:
+            raise OSError("the clock was wrong at the start, history goes on with the next one")
+        return newest
 
     def _recent(self) -> Recent:
         """In the reader's thread. Raises OSError, sqlite3.Error."""
@@ -215,12 +234,12 @@ class SqliteLog:
         while (chunk := backlog.next_chunk()) is not None:
             try:
                 backlog.stored(self._put(*chunk, backlog.committed, self.suspect).until)
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, sqlite3.Error, GatewayError) as error:
                 logger.warning("history: the last messages were not stored: %s", error)
                 break
         try:
             self.store.close()
-            if not backlog.waits and not self._keeper.unnamed:
+            if not backlog.waits and self._keeper.begin_late is None:
                 self._offsets.stop(backlog.given, self.epoch)
         except (OSError, sqlite3.Error) as error:
             logger.warning("history: not closed cleanly: %s", error)

@@ -124,20 +124,35 @@ async def test_sigterm_ends_it_in_time_while_the_disk_hangs(mosquitto: Mosquitto
         assert "the disk did not answer within" in daemon.log
 
 
-async def test_a_start_while_the_disk_hangs_serves_what_comes(mosquitto: Mosquitto) -> None:
-    with Hanging(CONFIG % (mosquitto.port, "true")) as daemon:
+async def test_a_start_while_the_disk_hangs_serves_what_comes_and_stores_it_once_it_answers() -> None:
+    with Mosquitto(config="max_queued_messages 0") as broker, Hanging(CONFIG % (broker.port, "true")) as daemon:
+        await daemon.logged("main: connected")
         await asyncio.to_thread(daemon.stop)
         daemon.hang()
         await asyncio.to_thread(daemon.start)
         viewer = Follower(daemon.url)
         following = asyncio.create_task(viewer.run())
         await until(lambda: viewer.epoch is not None)
-        load = Load(mosquitto.port)
+        first = viewer.epoch
+        load = Load(broker.port)
         load.start()
         try:
             await until(lambda: len(viewer.numbers) > 300)
+            assert "this run begins with an epoch of its own" in daemon.log
+            daemon.answer()
+            await daemon.logged("stored on disk again", 15)
+            before = len(viewer.numbers)
+            await until(lambda: len(viewer.numbers) > before + 300)
+            await asyncio.to_thread(daemon.stop)
+            await asyncio.to_thread(daemon.start)
+            before = len(viewer.numbers)
+            await until(lambda: len(viewer.numbers) > before + 300)
         finally:
             await asyncio.to_thread(load.end)
+        await until(lambda: viewer.numbers[-1] == load.sent - 1)
         following.cancel()
         await asyncio.wait({following})
-        assert "this run's offsets end with it" in daemon.log
+    # Over the restart it went on as over any other.
+    assert viewer.epoch == first
+    assert viewer.gaps == []
+    assert viewer.numbers == list(range(load.sent))

@@ -1,9 +1,12 @@
 import asyncio
 import contextlib
+import os
 
 import pytest
+from support.hangingdisk import HangingDisk
 
 from gateway.logs.sqlite import SqliteLog
+from gateway.logs.store import Store
 
 
 class Clock:
@@ -102,3 +105,19 @@ async def stored(log):
 @pytest.fixture(name="stored")
 def stored_fixture():
     return stored
+
+
+@pytest.fixture
+def disk():
+    disk = HangingDisk()
+    yield disk
+    disk.answer()
+
+
+@pytest.fixture
+def hanging(disk, monkeypatch):
+    """A disk on which everything hangs: the offsets' file and the history's, but for reading."""
+    monkeypatch.setattr("gateway.logs.offsets.os.fsync", disk.through(os.fsync))
+    monkeypatch.setattr("gateway.logs.offsets.os.pwrite", disk.through(os.pwrite))
+    monkeypatch.setattr(Store, "write", disk.through(Store.write))
+    return disk

@@ -7,30 +7,12 @@ import time
 
 import pytest
 from support.conformance import everything, message
-from support.hangingdisk import HangingDisk
 from support.history import publish, publish_noise, until
 
 from gateway.logs import offsets as offsets_module
 from gateway.logs import reserve as reserve_module
 from gateway.logs.offsets import RESERVE, WITHOUT_END, Offsets, read
 from gateway.logs.reserve import Reserve
-from gateway.logs.store import Store
-
-
-@pytest.fixture
-def disk():
-    disk = HangingDisk()
-    yield disk
-    disk.answer()
-
-
-@pytest.fixture
-def hanging(disk, monkeypatch):
-    """A disk on which everything hangs: the offsets' file and the history's, but for reading."""
-    monkeypatch.setattr("gateway.logs.offsets.os.fsync", disk.through(os.fsync))
-    monkeypatch.setattr("gateway.logs.offsets.os.pwrite", disk.through(os.pwrite))
-    monkeypatch.setattr(Store, "write", disk.through(Store.write))
-    return disk
 
 
 def use_up(log, disk, count=RESERVE):
@@ -243,23 +225,6 @@ async def test_an_end_on_a_disk_that_hangs_takes_no_longer_than_it_may(make_log,
     for thread in threads:
         if thread is not None:
             thread.join(10)
-
-
-async def test_a_start_on_a_disk_that_hangs_leaves_a_log_in_memory(make_log, hanging, monkeypatch):
-    monkeypatch.setattr("gateway.logs.sqlite.BEGIN", 0.2)
-    hanging.hang()
-    log = make_log(durable=True)
-    assert hanging.hangs
-    assert "has not answered" in log.degraded
-    told = []
-    log.append([message() for _ in range(500)], lambda: told.append(True))
-    assert (log.newest, told) == (500, [True])
-    found, gaps = await everything(log)
-    assert (len(found), gaps) == (500, [])
-    thread = log.writer._thread
-    hanging.answer()
-    log.close()
-    thread.join(10)
 
 
 async def test_free_room_is_never_asked_for_on_the_loop(make_log, disk, monkeypatch):

@@ -2,6 +2,7 @@ import asyncio
 import os
 import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 from support.conformance import message
@@ -10,6 +11,7 @@ from gateway.hub.log import MemoryLog
 from gateway.hub.series import Query, Source, path_source
 from gateway.logs.diskhistory import DiskHistory
 from gateway.logs.history import LIMIT, WAITING, MemoryHistory
+from gateway.logs.shelf import Shelf
 
 
 async def ask(history, source, since, until, points=100):
@@ -176,6 +178,33 @@ async def test_rows_by_the_minute_go_on_with_the_stream_and_over_a_restart(disk,
     series = await ask(history, source, start, start + 14_400, 240)
     assert series.complete
     assert [row[3] for row in series.rows] == [float((n * 60 + 59) % 7200) for n in range(240)]
+
+
+async def test_rows_that_could_not_be_read_at_the_start_are_not_merged_twice(disk, stored, tmp_path, monkeypatch):
+    log, history = await disk()
+    start = 1_700_000_040.0
+    fill(log, start, 7200)
+    await stored(log)
+    source = path_source("t", "v")
+    await ask(history, source, start, start + 7200)
+    await rolled(history)
+    history.close()
+    log.close()
+    real, failures = Shelf.series, iter([OSError(5, "Input/output error")])
+
+    def series(shelf):
+        for failure in failures:
+            raise failure
+        return real(shelf)
+
+    monkeypatch.setattr(Shelf, "series", series)
+    log, history = await disk(every=0.05)
+    await ask(history, source, start, start + 7200)
+    await rolled(history)
+    history.close()
+    log.close()
+    with closing(sqlite3.connect(tmp_path / "state" / "history.db")) as db:
+        assert db.execute("SELECT sum(samples) FROM minute").fetchone() == (7200,)
 
 
 async def test_what_was_deleted_makes_an_answer_incomplete(disk, stored):
