@@ -38,18 +38,22 @@ class Watcher(Follower):
 
     def holes(self) -> list[range]:
         """The numbers that are missing, each hole with a gap in its place. Fails at one that none names, and at a
-        number that comes late or twice."""
-        found, before, named = [], None, False
+        number that comes late or twice.
+
+        Of a session that it keeps, Mosquitto sends with the next connection the packet of which it could not write all
+        to the one before (seen with 2.0.11, also at QoS 0): one message from before the hole may come behind the gap.
+        """
+        found, before, named = [], None, 0
         for number in self.told:
             if number is None:
-                named = True
+                named = 2
                 continue
             if before is not None:
                 assert number > before, f"{number} came behind {before}"
                 if number > before + 1:
                     assert named, f"{before + 1} to {number - 1} are missing, and no gap before {number} says so"
                     found.append(range(before + 1, number))
-            before, named = number, False
+            before, named = number, max(0, named - 1)
         return found
 
 
@@ -98,9 +102,10 @@ async def test_what_nobody_followed_is_one_hole_that_a_gap_names_and_all_else_is
     await ended(watching)
     await ended(reading)
 
-    [hole] = viewer.holes()
-    assert begun < hole.start
-    assert hole[-1] <= over
+    holes = viewer.holes()
+    assert 1 <= len(holes) <= 2
+    assert begun < holes[0].start
+    assert holes[-1][-1] <= over
     assert [(gap["reason"], gap["count"]) for gap in viewer.gaps] == [("upstream", None)]
     assert late.names == viewer.names[1:]
     assert late.numbers == viewer.numbers[1:]
