@@ -102,7 +102,7 @@ PLAN = (
         ),
     ),
     Wing(1, "gateway", ("config", "memory", "metrics")),
-    Wing(0, "gateway", ("errors", "units", "topics", "pulse", "whole")),
+    Wing(0, "gateway", ("errors", "units", "topics", "pulse", "whole", "latestfile")),
     Wing(0, "gateway.dashboard", ()),
 )
 

@@ -1,6 +1,7 @@
 """Where messages passed by upstream: told to those who were away and go on from before. Pure."""
 
 from bisect import bisect_left
+from collections.abc import Callable
 
 MOST = 1000
 UPSTREAM = "upstream"
@@ -8,11 +9,19 @@ UPSTREAM = "upstream"
 
 
 class Breaks:
-    """The offsets behind which messages were lost that nobody can count, each of the newest 1,000 of them."""
+    """The offsets behind which messages were lost that nobody can count, each of the newest 1,000 of them.
 
-    def __init__(self) -> None:
+    `keep` gets each, for a run to come.
+    """
+
+    def __init__(self, keep: Callable[[int], object] = lambda offset: None) -> None:
+        self._keep = keep
         self._offsets: list[int] = []
         self._older = -1  # the newest of those that are not held one by one any more
+
+    def recall(self, offset: int) -> None:
+        """Before all others: the newest one that earlier runs knew of."""
+        self._offsets, self._older = [offset], offset
 
     def note(self, newest: int) -> None:
         """Messages were lost just now; `newest` is the offset of the last one before."""
@@ -20,6 +29,7 @@ class Breaks:
             self._offsets.append(newest)
             if len(self._offsets) > MOST:
                 self._older = self._offsets.pop(0)
+            self._keep(newest)
 
     def since(self, offset: int) -> tuple[int, int] | None:
         """The first and the last of those at or behind `offset`; None where there is none.

@@ -45,10 +45,14 @@ class Selection(NamedTuple):
 
 
 class Recent(NamedTuple):
-    """What a new run takes up: the last value of each topic, and the newest messages that came with QoS 1."""
+    """What a new run takes up: the last value of each topic, and the newest messages that came with QoS 1.
+
+    `broken` is the newest offset behind which messages are known to have passed by upstream, -1 where none is known.
+    """
 
     last: list[Message]
     acknowledged: list[Message]
+    broken: int = -1
 
 
 class Log(Protocol):

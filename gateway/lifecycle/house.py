@@ -4,6 +4,7 @@ Nothing listens yet, and no link connects; only a log that gateways share has to
 """
 
 import asyncio
+import logging
 import socket
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from devices.registry import Registry
 from gateway import __version__
 from gateway.config import Config
 from gateway.edge import static
+from gateway.edge.breaks import Breaks
 from gateway.edge.endpoints import SEND_BUFFER
 from gateway.edge.frames import Desk
 from gateway.edge.front import Front
@@ -31,6 +33,7 @@ from gateway.hub.observers import Observers
 from gateway.hub.pastreadings import reading_source
 from gateway.hub.readings import Readings
 from gateway.hub.staleness import steady_by
+from gateway.latestfile import LatestFile
 from gateway.lifecycle.messenger import Messenger
 from gateway.lifecycle.settings import bounds_of, dialects_of, server_limits, session_limits, stale_after, unsigned
 from gateway.logs.choose import Reader, SharedLog, make_log
@@ -38,6 +41,10 @@ from gateway.memory import MemoryPlan, machine_limits, resolve_memory
 from gateway.upstream import held
 from gateway.upstream.held import Held
 from gateway.upstream.upstreams import Upstreams
+
+logger = logging.getLogger("gateway")
+
+LOSSES = "losses"  # in the state folder: the offset behind which messages last passed by upstream
 
 
 class House:
@@ -113,6 +120,7 @@ class House:
             upstreams=upstreams,
             sender=upstreams,
             auth_deadline=config.auth.deadline,
+            breaks=self._breaks(recent.broken, log.newest),
         )
         self.server = self._server(room, budget, volley)
         freshness = self.freshness = Freshness(
@@ -163,6 +171,20 @@ class House:
         reader = self._reader = made.reader()
         reader.start()
         return log, reader, recent
+
+    def _breaks(self, known: int, newest: int) -> Breaks:
+        """Where messages passed by upstream, as earlier runs knew it: viewers may come with offsets of theirs."""
+        breaks = Breaks()
+        if self.shared is None and self.config.history.disk is not None:
+            file = LatestFile(self.config.gateway.state_dir / LOSSES, "upstream-losses")
+            breaks = Breaks(lambda offset: file.write(b"%d\n" % offset))
+            try:
+                known = int(file.read() or -1)
+            except (OSError, ValueError) as error:
+                logger.warning("%s: losses of earlier runs are not known: %s", file.path, error)
+        if 0 <= known <= newest:  # after a restored backup it may lie above
+            breaks.recall(known)
+        return breaks
 
     def _rename(self) -> None:
         """The log goes on in another epoch."""

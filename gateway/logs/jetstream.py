@@ -98,6 +98,7 @@ class JetStreamLog:
             self.client, settings, self._intake, clock=clock, looked=self._looked, over=lambda: self.over()
         )
         self._recently: list[Message] = []
+        self._broken = -1
 
     # Life.
 
@@ -123,9 +124,13 @@ class JetStreamLog:
         self._looked(state)
         self._intake.begin(state.last)
         held = [record for record in found if record.offset <= state.last]
-        told_nobody: list[Callable[[], None]] = []
-        messages = [self._intake.message(record, told_nobody) for record in held]
-        self._recently = [message for message in messages if message is not None]
+        for record in held:
+            told_nobody: list[Callable[[], None]] = []
+            message = self._intake.message(record, told_nobody)
+            if message is not None:
+                self._recently.append(message)
+            elif told_nobody and self._records.gap_of(record.subject):
+                self._broken = record.offset
         logger.info(
             "history: the stream %s at offset %d, epoch %s, %d last values",
             self._settings.stream,
@@ -136,7 +141,7 @@ class JetStreamLog:
 
     def open(self) -> Recent:
         """Go on from where `begin` found the stream."""
-        recent, self._recently = Recent(self._recently, []), []
+        recent, self._recently = Recent(self._recently, [], self._broken), []
         self._follower.start(self._intake.taken)
         self._tasks.begin(self._watch.run(), "log-watch")
         return recent

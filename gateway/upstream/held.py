@@ -5,12 +5,12 @@ one that overlaps a new one would bring each message twice.
 """
 
 import logging
-import os
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+
+from gateway.latestfile import LatestFile
 
 logger = logging.getLogger("gateway.upstream")
 
@@ -22,19 +22,14 @@ WAIT = 0.5  # seconds for which a link waits until they are written: a disk may 
 class Held:
     """By session, which is a client id at a broker. Without a file, or where it cannot be written: in memory alone."""
 
-    def __init__(self, file: Path | None = None) -> None:
-        self._file = file
+    def __init__(self, path: Path | None = None) -> None:
+        self._file = LatestFile(path, "upstream-sessions") if path is not None else None
         self._sessions: dict[str, list[str]] = {}
-        self._lock = threading.Lock()
-        self._unwritten: bytes | None = None
-        self._writer: threading.Thread | None = None
-        if file is not None:
+        if self._file is not None:
             try:
-                self._sessions = msgspec.json.decode(file.read_bytes(), type=dict[str, list[str]])
-            except FileNotFoundError:
-                pass  # the first start
+                self._sessions = msgspec.json.decode(self._file.read() or b"{}", type=dict[str, list[str]])
             except (OSError, msgspec.DecodeError) as error:
-                logger.warning("%s cannot be read: %s; filters of before may go on bringing messages", file, error)
+                logger.warning("%s cannot be read: %s; filters of before may go on bringing messages", path, error)
 
     def begin(self, session: str, wanted: Iterable[str], *, kept: bool) -> list[str]:
         """Before `wanted` is subscribed: the filters to let go of, where the broker `kept` the session of before."""
@@ -55,29 +50,5 @@ class Held:
         self._sessions[session] = filters
         while len(self._sessions) > MOST:
             del self._sessions[next(iter(self._sessions))]
-        if self._file is None:
-            return
-        with self._lock:
-            self._unwritten = msgspec.json.encode(self._sessions)
-            if self._writer is not None:
-                return  # which is stuck, or nearly done
-            writer = self._writer = threading.Thread(
-                target=self._write, args=(self._file,), name="upstream-sessions", daemon=True
-            )
-            writer.start()
-        writer.join(WAIT)
-
-    def _write(self, file: Path) -> None:
-        """In a thread, which ends once all is written."""
-        new = file.with_name(f".{file.name}.new")
-        while True:
-            with self._lock:
-                data, self._unwritten = self._unwritten, None
-                if data is None:
-                    self._writer = None
-                    return
-            try:
-                new.write_bytes(data)
-                os.replace(new, file)
-            except OSError as error:
-                logger.debug("%s cannot be written: %s", file, error)
+        if self._file is not None:
+            self._file.write(msgspec.json.encode(self._sessions), wait=WAIT)

@@ -20,6 +20,20 @@ def test_those_at_or_behind_an_offset_are_told_from_the_first_to_the_last():
     assert breaks.since(21) is None
 
 
+def test_what_earlier_runs_knew_of_is_told_to_who_has_less():
+    kept = []
+    breaks = Breaks(kept.append)
+    breaks.recall(20)
+    assert breaks.since(21) is None
+    assert breaks.since(20) == (20, 20)
+    assert breaks.since(7) == (7, 20)  # there may have been others
+    breaks.note(30)
+    breaks.note(30)
+    assert breaks.since(25) == (30, 30)
+    assert breaks.since(7) == (7, 30)
+    assert kept == [30]
+
+
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 200))
 def test_a_client_is_told_of_a_loss_exactly_where_one_lies_behind_what_it_has(steps, offset):
     breaks, at, noted = Breaks(), 0, []

@@ -107,5 +107,7 @@ async def test_what_nobody_followed_is_one_hole_that_a_gap_names_and_all_else_is
     assert begun < holes[0].start
     assert holes[-1][-1] <= over
     assert [(gap["reason"], gap["count"]) for gap in viewer.gaps] == [("upstream", None)]
+    # Though it was away, or began only then, that one knows of the hole as well.
+    assert [(gap["reason"], gap["count"]) for gap in late.gaps] == [("upstream", None)]
     assert late.names == viewer.names[1:]
     assert late.numbers == viewer.numbers[1:]

@@ -147,6 +147,8 @@ async def test_a_gap_before_the_log_is_told_to_every_gateway_in_its_place(stream
     await settled(one)
     await settled(two)
     assert told == [b"1", "u", b"2"]
+    three = await streams.log(settings=settings, name="three", upstream="")
+    assert three.recent.broken == one.newest - 1
 
 
 async def test_what_was_deleted_before_it_came_here_is_named(streams):

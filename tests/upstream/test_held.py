@@ -45,14 +45,15 @@ def test_a_disk_that_hangs_holds_no_link_up_and_has_the_newest_once_it_answers(
     """The loop waited for it at every connection, and with it every viewer."""
     monkeypatch.setattr("gateway.upstream.held.WAIT", 0.05)
     disk = HangingDisk()
-    monkeypatch.setattr("gateway.upstream.held.os.replace", disk.through(os.replace))
+    monkeypatch.setattr("gateway.latestfile.os.replace", disk.through(os.replace))
     held = Held(tmp_path / "held.json")
     disk.hang()
     held.settle("me", ["a"])
     held.settle("me", ["b"])
     assert disk.hangs
     assert held.begin("me", ["c"], kept=True) == ["b"]
-    writer = held._writer
+    assert held._file is not None
+    writer = held._file._writer
     assert writer is not None
     disk.answer()
     writer.join(10)
