@@ -76,7 +76,7 @@ def readings(topic: str, document: object, now: float) -> list[Reading]:
 
 def _one(reading: Reading) -> list[Reading]:
     if isinstance(reading.value, bool):
-        return [] if quantities.measures(reading.quantity) else [reading]
+        return [] if quantities.measures(reading.quantity) else [reading._replace(unit=None)]
     return [] if is_dead(reading.quantity, reading.value, reading.unit) else [reading]
 
 
@@ -183,7 +183,8 @@ def _walk(out: list[Reading], device: str, path: str, node: object, time: float 
         if unit is None:
             unit = units.unit(node.get(f"{name}_unit") or node.get(f"{name}Unit"))
         if not is_dead(quantity, found[0], unit):
-            out.append(Reading(device, channel, quantity, found[0], unit, time))
+            stated = None if isinstance(found[0], bool) else unit  # what is on or off has none
+            out.append(Reading(device, channel, quantity, found[0], stated, time))
 
 
 def _pair(

@@ -38,6 +38,20 @@ def test_a_bare_value_is_named_by_the_topic() -> None:
     assert documents.readings("a/temperature", float("inf"), NOW) == []
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"external_power": {"value": True, "unit": "%"}},
+        {"a": 1, "motion": True, "motion_unit": "%"},
+        {"motion": True, "unit": "%"},
+    ],
+)
+def test_what_is_on_or_off_has_no_unit_whatever_stands_beside_it(document: object) -> None:
+    found = [(value, unit) for _, _, value, unit in short(documents.readings("a/b", document, NOW))]
+    assert (True, None) in found
+    assert (True, "%") not in found
+
+
 def test_the_same_quantity_of_another_part_becomes_its_channel() -> None:
     document = {"roomTemperature": 26.5, "temperature": 26, "boilerTemp": 60}
     assert short(documents.readings("a/b", document, NOW)) == [
